@@ -15,6 +15,7 @@ CODES: dict[str, str] = {
     "E0006": "a bracket is not closed, or closes nothing",
     "E0007": "a reserved word is used as a name",
     "E0008": "a comparison is chained",
+    "E0009": "a string holds an unknown escape",
     # names
     "E0101": "a name is not defined",
     "E0102": "a name is defined twice",

@@ -25,7 +25,7 @@ MAX_SHOWN = 50
 class Source:
     """The text of one file, able to turn an offset into a line and a column."""
 
-    __slots__ = ("path", "text", "_starts")
+    __slots__ = ("_starts", "path", "text")
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
@@ -215,7 +215,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def shorten(text: str, limit: int = 60) -> str:
     """User text fit to stand in a message: one line, printable, at most `limit` characters."""
     clean = "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[: limit + 1]
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii")
+        for c in text[: limit + 1]
     )
     return clean if len(text) <= limit else clean[: limit - 3] + "..."
 
@@ -261,7 +262,9 @@ def _render_one(d: Diagnostic, paint: _Paint) -> str:
     for at, _, _ in marks:
         if at.source not in sources:
             sources.append(at.source)
-    rows = [(at.source, at.source.position(at.start)[0], at, text, main) for at, text, main in marks]
+    rows = [
+        (at.source, at.source.position(at.start)[0], at, text, main) for at, text, main in marks
+    ]
     width = max(len(str(row[1])) for row in rows)
     gutter = " " * (width + 2) + "|"
     for source in sources:
@@ -275,13 +278,17 @@ def _render_one(d: Diagnostic, paint: _Paint) -> str:
             if before and number > before + 1:
                 lines.append("...")
             before = number
-            lines += _excerpt(source, number, [r for r in rows if r[:2] == (source, number)], width, paint, style)
+            lines += _excerpt(
+                source, number, [r for r in rows if r[:2] == (source, number)], width, paint, style
+            )
     if d.help:
         lines.append(" " * (width + 2) + f"= help: {d.help}")
     return "\n".join(lines) + "\n"
 
 
-def _excerpt(source: Source, number: int, rows: list, width: int, paint: _Paint, style: str) -> list[str]:
+def _excerpt(
+    source: Source, number: int, rows: list, width: int, paint: _Paint, style: str
+) -> list[str]:
     """A source line and, under it, a line of carets or dashes for each mark on it."""
     text = source.line(number)
     start = source.starts[number - 1]

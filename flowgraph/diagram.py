@@ -1,0 +1,144 @@
+"""A diagram, from text to code: the road of a program, one method a verb.
+
+The Python side of every command. Everything a user can get wrong raises `FlowError`, which
+carries diagnostics; `Diagram.warnings` holds what compiles and yet cannot be meant.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .errors import Diagnostic, Diagnostics, FlowError, Source, fail
+from .graph import Graph
+from .lower import DEFAULT_MAX_NODES, Program, lower
+from .parse import parse, read_source
+from .passes.base import Observer, Pipeline
+from .passes.batch import Batch
+from .passes.check import Check
+from .passes.cse import Cse
+from .passes.dce import Dce
+from .passes.fold import Fold
+from .passes.infer import InferTypes
+from .passes.simplify import Simplify
+from .passes.split_sums import SplitSums
+from .syntax import File
+from .version import __version__
+
+TARGETS = ("numpy", "torch")
+DTYPES = ("float32", "float64")
+LEVELS = (0, 1)
+STAGES = ("ast", "graph", "typed", "batched", "optimised", "code")
+
+CASCADE = ("E0101", "E0103", "E0202")
+"""Errors that may merely follow from a statement that could not be read."""
+
+
+@contextmanager
+def paused_collector() -> Iterator[None]:
+    """Without the garbage collector, whose visits make building large trees quadratic."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+class Diagram:
+    """A checked diagram.
+
+    file: its syntax tree. program: what it comes to. graph: the typed graph of one example.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        max_nodes: int = DEFAULT_MAX_NODES,
+    ) -> None:
+        self.source = source
+        with paused_collector():
+            self._read(settings or {}, max_nodes)
+
+    def _read(self, settings: Mapping[str, Any], max_nodes: int) -> None:
+        found = Diagnostics()
+        self.file: File = parse(self.source, found)
+        broken = found.has_errors
+        rest = Diagnostics()
+        name = Path(self.source.path).stem if self.source.path not in ("-", "") else "diagram"
+        try:
+            self.program: Program = lower(self.file, rest, name=name, settings=settings, max_nodes=max_nodes)
+            typed = Pipeline((InferTypes(rest),)).run(self.program.graph)
+            if not rest.has_errors and not broken:
+                typed = Check(rest).run(typed)
+        except FlowError as error:
+            rest = Diagnostics(list(error.diagnostics))
+        found.items += [d for d in rest.items if not broken or (d.is_error and d.code not in CASCADE)]
+        found.raise_errors()
+        self.graph: Graph = typed
+        self._warnings = found.sorted()
+
+    @property
+    def name(self) -> str:
+        return self.graph.name
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        return tuple(self._warnings)
+
+    def check(self) -> tuple[Diagnostic, ...]:
+        """The warnings; errors were raised when the diagram was loaded."""
+        return self.warnings
+
+    # -- stages
+
+    def batched(self, observe: Observer | None = None) -> Graph:
+        """The graph over a batch of examples, as written."""
+        return Pipeline((Batch(),)).run(self.graph, observe)
+
+    def optimised(self, level: int = 1, observe: Observer | None = None) -> Graph:
+        """The graph that is emitted at a level."""
+        return pipeline(level).run(self.graph, observe)
+
+    def compile(self, target: str = "numpy", *, level: int = 1, dtype: str = "float32") -> str:
+        """The text of a Python module for the target. Raises FlowError, ValueError."""
+        if target not in TARGETS or dtype not in DTYPES or level not in LEVELS:
+            raise ValueError(f"no target {target!r}, level {level!r} or dtype {dtype!r}")
+        from .emit import emit
+
+        with paused_collector():
+            graph = self.optimised(level)
+            return emit(graph, Path(self.source.path).name, __version__, target, level, dtype)
+
+
+def pipeline(level: int) -> Pipeline:
+    """The passes from a typed graph to what is emitted at a level."""
+    if level == 0:
+        return Pipeline((Batch(), SplitSums()))
+    return Pipeline((Fold(), Simplify(), Batch(), Simplify(), Cse(), Dce(), SplitSums()))
+
+
+def load(
+    path: str | Path, *, settings: Mapping[str, Any] | None = None, max_nodes: int = DEFAULT_MAX_NODES
+) -> Diagram:
+    """The diagram in a file. Raises FlowError with every error of the file.
+
+    settings: values for sizes and scalar consts, as `--set` gives them.
+    """
+    found = Diagnostics()
+    source = read_source(str(path), found)
+    found.raise_errors()
+    if source is None:
+        raise fail("E0001", "the file cannot be read", path=str(path))
+    return Diagram(source, settings=settings, max_nodes=max_nodes)
+
+
+def loads(text: str, name: str = "diagram.flow", **options: Any) -> Diagram:
+    """The diagram in a string. Raises FlowError."""
+    return Diagram(Source(name, text), **options)

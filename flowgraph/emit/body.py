@@ -1,0 +1,225 @@
+"""A graph as the statements of a function.
+
+Assumes a typed graph over batches. Promises one statement for every node that has a name of
+the diagram's, in the graph's order; at level 1 and above a value that nobody named and that
+is used once stands inside the statement that uses it, as long as the line stays short.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..graph import Graph, Node
+from ..naming import Namer
+from ..types import Dim, TensorType
+from . import source
+from .template import Sizes, helper_name, instantiate, name, number, repeated_operands, size_expression
+
+INLINE_ROOM = 60
+"""A value is put into the statement that uses it while its own text is at most this long."""
+
+
+@dataclass
+class Target:
+    """What differs between the numpy and the torch target where statements are concerned."""
+
+    key: str  # which form of an operation
+    module: str  # the array library's name
+    real: str  # the floating dtype
+    call: Callable[[Node, Sequence[ast.expr]], ast.expr | None] = lambda node, operands: None
+    """A better form for a node (a module's call in torch), or None for the declared one."""
+    wrap: Callable[[ast.expr], ast.expr] | None = None
+    """Gives a bare number the floating dtype, where all operands of an operation are numbers."""
+
+
+@dataclass
+class Body:
+    """Writes the statements of one function.
+
+    variables: nodes that are known already, by variable (arguments, unpacked params, module
+    constants). helpers: collects the functions whose source the module must contain.
+    """
+
+    graph: Graph
+    target: Target
+    level: int
+    namer: Namer
+    helpers: dict[str, Any]
+    variables: dict[str, ast.expr] = field(default_factory=dict)
+    size_names: dict[str, str] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    depth: int = 1
+    lines: list[str] = field(default_factory=list)
+    sizes_used: dict[str, None] = field(default_factory=dict)
+    skip: frozenset[str] = frozenset()
+    """Nodes that another form has swallowed (the inner layers of an nn.Sequential)."""
+
+    def __post_init__(self) -> None:
+        self._pending: dict[str, ast.expr] = {}
+        self._last_note = ""
+        self._sizes: Sizes = self._size_writer()
+
+    def _size_writer(self) -> Sizes:
+        def variable(symbol: str) -> str:
+            self.sizes_used[symbol] = None
+            if symbol not in self.size_names:
+                self.size_names[symbol] = self.namer.variable(symbol)
+            return self.size_names[symbol]
+
+        return size_expression(variable)
+
+    def size(self, dim: Dim) -> ast.expr:
+        """A size as an expression; notes which symbolic sizes the function must bind."""
+        return self._sizes(dim)
+
+    def run(self, wanted: Iterable[str]) -> dict[str, ast.expr]:
+        """Write what is needed for these nodes; returns the expression of each."""
+        wanted = list(wanted)
+        needed = self._needed(wanted)
+        uses = self._uses(needed, wanted)
+        for node in self.graph:
+            if node.name in needed:
+                self._write(node, uses[node.name])
+        return {w: self._take(w) for w in wanted}
+
+    def _needed(self, wanted: list[str]) -> set[str]:
+        seen: set[str] = set()
+        stack = list(wanted)
+        while stack:
+            node = stack.pop()
+            if node not in seen and node not in self.variables:
+                seen.add(node)
+                stack += self.operands_of(self.graph[node])
+        return seen
+
+    def _uses(self, needed: set[str], wanted: list[str]) -> dict[str, int]:
+        uses = dict.fromkeys(needed, 0)
+        for name_ in needed:
+            for operand in self.operands_of(self.graph[name_]):
+                if operand in uses:
+                    uses[operand] += 1
+        for name_ in wanted:
+            if name_ in uses:
+                uses[name_] += 1
+        return uses
+
+    def operands_of(self, node: Node) -> tuple[str, ...]:
+        """The operands that the node's form takes; a module's call takes its first alone."""
+        return node.operands
+
+    def _take(self, node: str) -> ast.expr:
+        """The expression for a value: its variable, or what is to be put in its place."""
+        if node in self._pending:
+            return self._pending.pop(node)
+        return self.variables[node]
+
+    # -- statements
+
+    def _write(self, node: Node, uses: int) -> None:
+        if node.op.name in ("const", "size_value") and not node.type.shape:
+            self.variables[node.name] = self._scalar(node)
+            return
+        value = self._expression(node)
+        short = len(source.text(value)) <= INLINE_ROOM
+        if self.level > 0 and node.hint is None and uses <= 1 and short:
+            self._pending[node.name] = value
+            return
+        self._assign(node, value)
+
+    def _scalar(self, node: Node) -> ast.expr:
+        if node.op.name == "size_value":
+            return self.size(node.op.size)
+        value = node.op.value
+        if node.type.elem.kind == "real" and isinstance(value, bool):
+            value = float(value)
+        return number(value, self.target.module)
+
+    def _assign(self, node: Node, value: ast.expr) -> None:
+        variable = self.namer.variable(node.hint or node.name)
+        self.lines += source.assign(variable, value, depth=self.depth, note=self._note(node))
+        self.variables[node.name] = name(variable)
+
+    def _note(self, node: Node) -> str:
+        """The shape of a value, where it is not that of the value before."""
+        if not isinstance(node.type, TensorType):
+            return ""
+        note = shape_note(node.type)
+        if note == self._last_note or not node.type.shape:
+            return ""
+        self._last_note = note
+        return note
+
+    def _expression(self, node: Node) -> ast.expr:
+        """The node's form, its operands put in; operands are set apart until it fits."""
+        operands = self.operands_of(node)
+        form = None if node.name in self.skip else self._form(node)
+        if isinstance(form, str):
+            self._set_apart_repeated(node, form)
+        prefix = f"{node.hint or node.name} = "
+        inline = [o for o in dict.fromkeys(operands) if o in self._pending]
+        while True:
+            value = self._instantiate(node, form)
+            if not inline or source.fits(prefix, value, self.depth):
+                break
+            longest = max(inline, key=lambda o: len(source.text(self._pending[o])))
+            inline.remove(longest)
+            self._set_apart(longest)
+        for operand in inline:
+            self._pending.pop(operand, None)
+        return value
+
+    def _form(self, node: Node) -> Any:
+        types = [self.graph[o].type for o in node.operands]
+        return node.op.form(self.target.key, types)
+
+    def _set_apart_repeated(self, node: Node, form: str) -> None:
+        """Give a variable to operands that the form mentions more than once."""
+        twice = repeated_operands(form)
+        for slot, operand in enumerate(node.operands):
+            names = node.op.operands
+            own = names[slot].rstrip("?") if slot < len(names) else ""
+            if (own in twice or node.operands.count(operand) > 1) and operand in self._pending:
+                self._set_apart(operand)
+
+    def _set_apart(self, operand: str) -> None:
+        node = self.graph[operand]
+        self._assign(node, self._pending.pop(operand))
+
+    def _instantiate(self, node: Node, form: Any) -> ast.expr:
+        operands = [self._pending[o] if o in self._pending else self.variables[o] for o in self.operands_of(node)]
+        better = self.target.call(node, operands)
+        if better is not None:
+            return better
+        if not isinstance(form, str):
+            self.helpers[helper_name(form)] = form
+        operands = self._typed(node, operands)
+        return instantiate(
+            node.op, form, operands, self.target.module, self.target.real, self._sizes, self.renamed
+        )
+
+    def _typed(self, node: Node, operands: list[ast.expr]) -> list[ast.expr]:
+        """Keep an operation on bare numbers alone from choosing the library's default dtype."""
+        if self.target.wrap is None or not isinstance(node.type, TensorType) or node.type.elem.kind != "real":
+            return operands
+        reals = [i for i, o in enumerate(node.operands) if self.graph[o].type.elem.kind == "real"]
+        if reals and all(_is_number(operands[i]) for i in reals):
+            operands = list(operands)
+            operands[reals[0]] = self.target.wrap(operands[reals[0]])
+        return operands
+
+
+def _is_number(node: ast.expr) -> bool:
+    if isinstance(node, ast.UnaryOp):
+        return _is_number(node.operand)
+    if isinstance(node, ast.Attribute):
+        return isinstance(node.value, ast.Name) and node.attr in ("inf", "nan")
+    return isinstance(node, ast.Constant)
+
+
+def shape_note(type: TensorType) -> str:
+    """`(N, 3)`, as Python writes shapes."""
+    sizes = ", ".join(str(d).replace("*", " * ") for d in type.shape)
+    return f"({sizes},)" if len(type.shape) == 1 else f"({sizes})"

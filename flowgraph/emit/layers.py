@@ -1,0 +1,144 @@
+"""Which nodes become torch modules: single layers, and sequences of them.
+
+Assumes the naming of design 1.4: a layer's parameters share the prefix that is its module's
+path. Promises that every parameter of the graph is either inside a module found here or left
+to be an nn.Parameter of its own name.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+
+from ..graph import Graph, Node
+from .template import call
+
+
+@dataclass
+class Layers:
+    """modules: constructor by attribute name. calls: the path a node calls. operands: what it
+    is called with. covered: the parameters that live in a module."""
+
+    modules: dict[str, ast.expr] = field(default_factory=dict)
+    calls: dict[str, str] = field(default_factory=dict)
+    operands: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    covered: set[str] = field(default_factory=set)
+
+
+def find_layers(graph: Graph, *, sequences: bool) -> Layers:
+    """The modules of a graph. sequences: whether chains become an nn.Sequential."""
+    found = Layers()
+    tree: dict[str, dict[str, ast.expr]] = {}
+    paths: dict[str, str] = {}
+    for node in graph:
+        path = _path(graph, node)
+        if path is not None:
+            paths[node.name] = path
+    chains = _chains(graph, paths) if sequences else []
+    inside = {name for chain in chains for name in chain}
+    for node in graph:
+        if node.name not in paths:
+            continue
+        path = paths[node.name]
+        own = _own_params(node)
+        found.covered.update(node.operands[i] for i in own)
+        if node.name in inside:
+            continue
+        found.calls[node.name] = path
+        found.operands[node.name] = tuple(o for i, o in enumerate(node.operands) if i not in own)
+        head, _, rest = path.partition(".")
+        tree.setdefault(head, {})[rest] = _constructor(graph, node)
+    for chain in chains:
+        _add_chain(graph, chain, paths, found)
+    for head, parts in tree.items():
+        found.modules[head] = parts[""] if "" in parts and len(parts) == 1 else _nested(parts)
+    return found
+
+
+def _own_params(node: Node) -> list[int]:
+    """The slots of a layer's operands that hold its own parameters."""
+    return [i for i, o in enumerate(node.op.operands[: len(node.operands)]) if o.rstrip("?") in node.op.params]
+
+
+def _path(graph: Graph, node: Node) -> str | None:
+    """The module path that a layer's parameters share, if it can be a torch module."""
+    slots = _own_params(node)
+    if not slots or not node.op.torch_layer([graph[o].type for o in node.operands]):
+        return None
+    prefixes = set()
+    for slot in slots:
+        param = graph[node.operands[slot]]
+        suffix = "." + node.op.operands[slot].rstrip("?")
+        if param.op.name != "param" or not str(param.hint).endswith(suffix):
+            return None
+        prefixes.add(str(param.hint).removesuffix(suffix))
+    return prefixes.pop() if len(prefixes) == 1 else None
+
+
+def _constructor(graph: Graph, node: Node) -> ast.expr:
+    text = node.op.torch_layer([graph[o].type for o in node.operands])
+    attrs = {k: v for k, v in node.op.values.items() if isinstance(v, (int, float))}
+    tree = ast.parse(text, mode="eval").body
+    for each in ast.walk(tree):
+        if isinstance(each, ast.Call):
+            each.args = [_filled(a, attrs) for a in each.args]
+            for keyword in each.keywords:
+                keyword.value = _filled(keyword.value, attrs)
+    return tree
+
+
+def _filled(node: ast.expr, attrs: dict[str, float]) -> ast.expr:
+    return ast.Constant(attrs[node.id]) if isinstance(node, ast.Name) and node.id in attrs else node
+
+
+def _nested(parts: dict[str, ast.expr]) -> ast.expr:
+    keys: list[ast.expr | None] = [ast.Constant(p) for p in parts]
+    return call("nn.ModuleDict", ast.Dict(keys, list(parts.values())))
+
+
+def _chains(graph: Graph, paths: dict[str, str]) -> list[list[str]]:
+    """Runs of nodes that only feed each other and end in a named node: an nn.Sequential each.
+
+    Two steps at least, one of them a layer; the layers' paths lie under the last node's name.
+    """
+    chains = []
+    for last in graph:
+        if last.hint is None or not _is_step(graph, last, paths, last.hint):
+            continue
+        chain = [last.name]
+        node = graph[last.operands[0]]
+        while (
+            node.hint is None
+            and node.operands
+            and graph.use_count(node.name) == 1
+            and _is_step(graph, node, paths, last.hint)
+        ):
+            chain.append(node.name)
+            node = graph[node.operands[0]]
+        if len(chain) > 1 and any(n in paths for n in chain):
+            chains.append(chain[::-1])
+    return chains
+
+
+def _is_step(graph: Graph, node: Node, paths: dict[str, str], owner: str) -> bool:
+    if node.name in paths:
+        return paths[node.name].startswith(f"{owner}.") and paths[node.name].count(".") == 1
+    alone = len(node.operands) == 1 and node.op.name != "identity"
+    return alone and bool(node.op.torch_layer([graph[o].type for o in node.operands]))
+
+
+def _add_chain(graph: Graph, chain: list[str], paths: dict[str, str], found: Layers) -> None:
+    owner = str(graph[chain[-1]].hint)
+    counts: dict[str, int] = {}
+    steps = []
+    for name in chain:
+        node = graph[name]
+        counts[node.op.name] = counts.get(node.op.name, 0) + 1
+        label = node.op.name if counts[node.op.name] == 1 else f"{node.op.name}_{counts[node.op.name]}"
+        if name in paths:
+            label = paths[name].split(".", 1)[1]
+        steps.append(ast.keyword(label, _constructor(graph, node)))
+    ordered = ast.Call(ast.Name("OrderedDict", ast.Load()), [], steps)
+    found.modules[owner] = call("nn.Sequential", ordered)
+    found.calls[chain[-1]] = owner
+    found.operands[chain[-1]] = (graph[chain[0]].operands[0],)

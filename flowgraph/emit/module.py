@@ -1,0 +1,198 @@
+"""What the emitted modules of both targets share: head, arguments, sizes, layout."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..graph import Graph, Result
+from ..naming import Namer, comment_text, docstring_text
+from ..types import Dim, TensorType
+from . import source
+from .body import Body, shape_note
+from .helpers import with_callees
+from .template import helper_name, name
+
+
+@dataclass(frozen=True)
+class Header:
+    """How a module came to be, and the choices it was emitted with."""
+
+    source: str
+    version: str
+    target: str
+    level: int = 1
+    dtype: str = "float32"
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Helpers whose name an argument takes, and what they are called instead."""
+    helper_names: frozenset[str] = frozenset()
+
+
+def header_for(graph: Graph, source: str, version: str, target: str, level: int, dtype: str) -> Header:
+    """The header, with helpers renamed where an input or target has their name."""
+    forms = []
+    for node in graph:
+        if node.op.name in ("input", "target", "param", "const"):
+            continue
+        form = node.op.form(target, [graph[o].type for o in node.operands])
+        if not isinstance(form, str):
+            forms.append(form)
+    for param in graph.params:
+        form = type(graph[param].op.init).numpy
+        if not isinstance(form, str):
+            forms.append(form)
+    names = [helper_name(f) for f in with_callees(forms)]
+    taken = {str(graph[i].hint) for i in (*graph.inputs, *graph.targets)}
+    renamed = {n: f"{n}_" for n in names if n in taken}
+    return Header(source, version, target, level, dtype, renamed, frozenset(renamed.get(n, n) for n in names))
+
+
+def docstring(header: Header, graph: Graph) -> str:
+    """The module's docstring: what it is, and the source and command it came from."""
+    title = f"{graph.name}: {graph.doc.rstrip('.')}." if graph.doc else f"{graph.name}."
+    how = f"target {header.target}, -O{header.level}" + (
+        f", {header.dtype}" if header.dtype != "float32" else ""
+    )
+    made = f"Compiled from {comment_text(header.source)} by flowc {header.version} ({how})."
+    return f'"""{docstring_text(title)}\n\n{docstring_text(made)}\n"""'
+
+
+def join(head: Sequence[str], parts: Iterable[Sequence[str]]) -> str:
+    """The module's text: the head, then its parts two blank lines apart."""
+    lines = list(head)
+    for index, part in enumerate(p for p in parts if p):
+        first = part[0]
+        apart = 2 if first.startswith(("def ", "class ")) else 1
+        if index and not first.startswith(("def ", "class ")):
+            apart = 1
+        lines += [""] * apart + list(part)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def takes(graph: Graph, *, targets: bool) -> list[str]:
+    """The arguments of a function: inputs, then targets."""
+    return [*graph.inputs, *(graph.targets if targets else ())]
+
+
+def arguments(graph: Graph, outputs: Sequence[Result]) -> str:
+    """`f, shape (N,), from x1 (N,) and x2 (N,)`, for a docstring."""
+    results = [f"{r.label}, shape {shape_note(graph[r.node].type)}" for r in outputs]
+    given = [f"{graph[i].hint} {_kind(graph[i].type)}" for i in graph.inputs]
+    text = listed(results)
+    return f"{text}, from {listed(given)}" if given else text
+
+
+def _kind(type: TensorType) -> str:
+    if type.elem.kind == "class":
+        names = f": {', '.join(type.elem.names)}" if type.elem.names else ""
+        assert isinstance(type.elem.classes, Dim)
+        return f"{shape_note(type)} of labels 0..{type.elem.classes - 1}{names}"
+    return shape_note(type)
+
+
+def listed(items: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]])) if items else ""
+
+
+def arrays_at_head(graph: Graph, namer: Namer) -> dict[str, str]:
+    """The literal arrays, each by the name of the module's constant for it."""
+    for argument in (*graph.inputs, *graph.targets):
+        namer.reserve(str(graph[argument].hint))
+    for constant, _ in graph.constants:
+        namer.reserve(constant)
+    out = {}
+    for node in graph:
+        if node.op.name == "const" and node.type.shape:
+            out[node.name] = namer.variable(node.hint or "values")
+    return out
+
+
+def bind_size_lines(graph: Graph, body: Body, given: Sequence[str]) -> list[str]:
+    """Lines that read the symbolic sizes off the arguments, and check what the file requires."""
+    checks = []
+    for requirement in graph.requires:
+        condition = _condition(requirement.condition, body)
+        message = source.text(ast.Constant(requirement.message))
+        checks.append(f"    assert {source.text(condition)}, {message}")
+    lines = []
+    for symbol in body.sizes_used:
+        place = size_source(graph, symbol, given)
+        if place is None:
+            continue
+        argument, axis = place
+        variable = str(graph[argument].hint)
+        text = f"len({variable})" if axis == 0 else f"{variable}.shape[{axis}]"
+        lines.append(f"    {body.size_names[symbol]} = {text}")
+    return lines + checks
+
+
+def size_source(graph: Graph, symbol: str, given: Sequence[str]) -> tuple[str, int] | None:
+    """An argument and its axis whose size is the symbolic size alone."""
+    wanted = Dim.symbol(symbol)
+    for argument in given:
+        for axis, size in enumerate(graph[argument].type.shape):
+            if size == wanted:
+                return argument, axis
+    return None
+
+
+COMPARE: dict[str, type[ast.cmpop]] = {
+    "==": ast.Eq,
+    "!=": ast.NotEq,
+    "<": ast.Lt,
+    "<=": ast.LtE,
+    ">": ast.Gt,
+    ">=": ast.GtE,
+}
+
+
+def _condition(condition: Any, body: Body) -> ast.expr:
+    if isinstance(condition, Dim):
+        return body.size(condition)
+    if not isinstance(condition, tuple):
+        return ast.Constant(condition)
+    op, left, right = condition
+    a, b = _condition(left, body), _condition(right, body)
+    if op == "%":
+        return ast.BinOp(a, ast.Mod(), b)
+    return ast.Compare(a, [COMPARE[op]()], [b])
+
+
+def reaches_through(graph: Graph, wanted: Sequence[str]) -> bool:
+    """Whether `wanted` can be computed from what forward returns, arguments and params alone.
+
+    All outputs must be needed, and nothing that forward computes may be computed again.
+    """
+    outputs = [r.node for r in graph.results_of("output")]
+    leaves = ("input", "target", "param", "const", "size_value")
+    if not outputs or any(graph[o].op.name in leaves for o in outputs):
+        return False
+    if not all(o in graph.ancestors(wanted) for o in outputs):
+        return False
+    inside = graph.ancestors(outputs)
+    stack, seen = list(wanted), set()
+    while stack:
+        node = stack.pop()
+        if node in seen or node in outputs:
+            continue
+        seen.add(node)
+        if node in inside and graph[node].op.name not in leaves:
+            return False
+        stack += graph[node].operands
+    return True
+
+
+def output_variables(graph: Graph, body: Body) -> str:
+    """Give the outputs variables; returns the left-hand side that takes forward's results."""
+    names = []
+    for result in graph.results_of("output"):
+        if result.node not in body.variables:
+            variable = body.namer.variable(graph[result.node].hint or result.label)
+            body.variables[result.node] = name(variable)
+        node = body.variables[result.node]
+        assert isinstance(node, ast.Name)
+        names.append(node.id)
+    return ", ".join(names)

@@ -1,0 +1,253 @@
+"""The numpy target: a module of plain functions that imports numpy alone.
+
+Assumes a typed graph over batches. Promises the interface of design 3: PARAMS, init, forward,
+loss, metrics, all pure; inputs and targets by their names; text that `ruff format` leaves as
+it is.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from ..graph import Graph
+from ..naming import CODE_NAMES, Namer
+from ..types import TensorType
+from . import source
+from .body import Body, Target, shape_note
+from .helpers import modules_used, paste, with_callees
+from .module import (
+    Header,
+    arguments,
+    arrays_at_head,
+    bind_size_lines,
+    docstring,
+    join,
+    output_variables,
+    reaches_through,
+    size_source,
+    takes,
+)
+from .template import attribute, call, helper_name, instantiate_form, literal, name
+
+Finish = Callable[[dict[str, ast.expr]], list[str]]
+
+DTYPES = {"float32": "np.float32", "float64": "np.float64"}
+
+
+def emit_numpy(graph: Graph, header: Header) -> str:
+    """The module's text."""
+    return _Module(graph, header).text()
+
+
+class _Module:
+    def __init__(self, graph: Graph, header: Header) -> None:
+        self.graph = graph
+        self.header = header
+        self.real = DTYPES[header.dtype]
+        self.helpers: dict[str, Any] = {}
+        self.target = Target(
+            "numpy", "np", self.real, wrap=lambda value: call(self.real, value)
+        )
+        self.constants = arrays_at_head(graph, Namer(CODE_NAMES))
+        self.reserved = set(CODE_NAMES) | set(self.constants.values()) | set(header.helper_names)
+
+    def text(self) -> str:
+        parts = [self._params(), self._init(), self._forward()]
+        if self.graph.results_of("loss"):
+            parts.append(self._loss())
+        if self.graph.results_of("metric"):
+            parts.append(self._metrics())
+        functions = with_callees(self.helpers.values())
+        parts += [paste(f, self.header.renamed) for f in functions]
+        head = [docstring(self.header, self.graph), *self._imports(functions)]
+        constants = self._constants()
+        if constants:
+            head += ["", *constants]
+        return join(head, parts)
+
+    def _imports(self, functions: list[Any]) -> list[str]:
+        lines = ["", "import numpy as np"]
+        return ["", "import math", *lines] if "math" in modules_used(functions) else lines
+
+    # -- the head
+
+    def _constants(self) -> list[str]:
+        lines = [f"{n} = {v}" for n, v in self.graph.constants]
+        for node, variable in self.constants.items():
+            array = self.graph[node]
+            dtype = {"real": self.real, "int": "np.int64", "bool": "bool"}[array.type.elem.kind]
+            value = call("np.array", source_list(array.op.value), dtype=attribute(dtype))
+            lines += source.assign(variable, value, depth=0)
+        return lines
+
+    def _params(self) -> list[str]:
+        entries = ast.Dict(
+            [ast.Constant(self.graph[p].hint) for p in self.graph.params],
+            [self._shape(self.graph[p].type) for p in self.graph.params],
+        )
+        return source.assign("PARAMS: dict[str, tuple[int, ...]]", entries, depth=0)
+
+    def _shape(self, type: TensorType) -> ast.expr:
+        named = {f"`size {n} = {v}`": n for n, v in self.graph.constants}
+        items: list[ast.expr] = []
+        for size in type.shape:
+            origin = getattr(size, "origin", None)
+            text = origin.text if origin is not None else ""
+            items.append(name(named[text]) if text in named else ast.Constant(size.value))
+        return ast.Tuple(items, ast.Load())
+
+    def _init(self) -> list[str]:
+        params = [self.graph[p] for p in self.graph.params]
+        if not params:
+            return ["def init(seed=0):", '    """There are no parameters."""', "    return {}"]
+        random = any(self._is_random(p.op.init) for p in params)
+        lines = ["def init(seed=0):"]
+        if random:
+            lines += [
+                '    """Return first parameters, each drawn from a stream of its own: (seed, name)."""',
+                "",
+                "    def rng(name):",
+                "        return np.random.default_rng([seed, *name.encode()])",
+                "",
+            ]
+        else:
+            lines.append('    """Return first parameters."""')
+        values = ast.Dict(
+            [ast.Constant(p.hint) for p in params], [self._drawn(p) for p in params]
+        )
+        lines += source.assign("values", values)
+        array = "np.asarray(value, dtype=" + self.real + ")"
+        lines.append(f"    return {{name: {array} for name, value in values.items()}}")
+        return lines
+
+    @staticmethod
+    def _is_random(init: Any) -> bool:
+        form = type(init).numpy
+        if isinstance(form, str):
+            return "rng" in form
+        return "rng" in inspect.signature(form).parameters
+
+    def _drawn(self, param: Any) -> ast.expr:
+        init = param.op.init
+        form = type(init).numpy
+        bound = {"rng": call("rng", ast.Constant(param.hint)), "shape": self._shape(param.type)}
+        if not isinstance(form, str):
+            self.helpers.setdefault(helper_name(form), form)
+        return instantiate_form(form, bound, init.values, "np", self.real)
+
+    # -- functions
+
+    def _body(self) -> Body:
+        namer = Namer(self.reserved)
+        for argument in takes(self.graph, targets=True):
+            namer.reserve(self.graph[argument].hint or argument)
+        body = Body(
+            self.graph, self.target, self.header.level, namer, self.helpers, renamed=self.header.renamed
+        )
+        body.variables.update({n: name(v) for n, v in self.constants.items()})
+        return body
+
+    def _function(
+        self, title: str, doc: str, given: list[str], wanted: list[str], finish: Finish, *, cut: bool = False
+    ) -> list[str]:
+        """A function of params and arrays; `finish` makes the last lines from the values.
+
+        cut: whether it may begin with what forward returns.
+        """
+        body = self._body()
+        for argument in given:
+            body.variables[argument] = name(str(self.graph[argument].hint))
+        through = cut and reaches_through(self.graph, wanted)
+        start = []
+        if through:
+            passed = ", ".join(["params", *(str(self.graph[i].hint) for i in self.graph.inputs)])
+            start = [f"    {output_variables(self.graph, body)} = forward({passed})"]
+        used = self._used(wanted, body)
+        unpack = self._unpack(body, [p for p in self.graph.params if p in used])
+        values = body.run(wanted)
+        last = finish(values)
+        sizes = bind_size_lines(self.graph, body, given)
+        if sizes:
+            used |= {place[0] for s in body.sizes_used if (place := size_source(self.graph, s, given))}
+        names = ["params", *(str(self.graph[i].hint) for i in given)]
+        lines = [*source.signature(title, names), f'    """{doc}"""']
+        lines += self._convert([i for i in given if i in used])
+        return [*lines, *unpack, *sizes, *start, *body.lines, *last]
+
+    def _used(self, wanted: list[str], body: Body) -> set[str]:
+        """What is read on the way to `wanted`, not going behind what is known already."""
+        known = {n for n in body.variables if n not in self.graph.inputs and n not in self.graph.targets}
+        seen: set[str] = set()
+        stack = list(wanted)
+        while stack:
+            node = stack.pop()
+            if node not in seen and node not in known:
+                seen.add(node)
+                stack += self.graph[node].operands
+        return seen
+
+    def _convert(self, inputs: list[str]) -> list[str]:
+        lines = []
+        for argument in inputs:
+            node = self.graph[argument]
+            dtype = self.real if node.type.elem.kind == "real" else "bool" if node.type.elem.kind == "bool" else "np.int64"
+            variable = str(node.hint)
+            value = call("np.asarray", name(variable), dtype=attribute(dtype))
+            lines += source.assign(variable, value, note=shape_note(node.type))
+        return lines
+
+    def _unpack(self, body: Body, params: list[str]) -> list[str]:
+        lines = []
+        for param in params:
+            node = self.graph[param]
+            variable = body.namer.variable(str(node.hint))
+            body.variables[param] = name(variable)
+            value = ast.Subscript(name("params"), ast.Constant(node.hint), ast.Load())
+            lines += source.assign(variable, value, note=shape_note(node.type) if node.type.shape else "")
+        return lines
+
+    def _forward(self) -> list[str]:
+        outputs = self.graph.results_of("output")
+        inputs = list(self.graph.inputs)
+        doc = f"Return {arguments(self.graph, outputs)}." if outputs else "There are no outputs."
+
+        def finish(found: dict[str, ast.expr]) -> list[str]:
+            values = [found[r.node] for r in outputs]
+            if not values:
+                return ["    return ()"]
+            return source.returns(values[0] if len(values) == 1 else ast.Tuple(values, ast.Load()))
+
+        return self._function("forward", doc, inputs, [r.node for r in outputs], finish)
+
+    def _loss(self) -> list[str]:
+        terms = self.graph.results_of("loss")
+        names = ", ".join(t.label for t in terms)
+        doc = f"Return the sum of the losses {names}." if len(terms) > 1 else "Return the loss."
+
+        def finish(found: dict[str, ast.expr]) -> list[str]:
+            total = found[terms[0].node]
+            for term in terms[1:]:
+                total = ast.BinOp(total, ast.Add(), found[term.node])
+            return source.returns(call("float", total))
+
+        given = takes(self.graph, targets=True)
+        return self._function("loss", doc, given, [t.node for t in terms], finish, cut=True)
+
+    def _metrics(self) -> list[str]:
+        metrics = self.graph.results_of("metric")
+
+        def finish(found: dict[str, ast.expr]) -> list[str]:
+            keys: list[ast.expr | None] = [ast.Constant(m.label) for m in metrics]
+            return source.returns(ast.Dict(keys, [call("float", found[m.node]) for m in metrics]))
+
+        given = takes(self.graph, targets=True)
+        doc = "Return the mean of each metric."
+        return self._function("metrics", doc, given, [m.node for m in metrics], finish, cut=True)
+
+
+def source_list(array: Any) -> ast.expr:
+    """The numbers of an array as nested lists."""
+    return literal(array.data.tolist(), "np", lambda dim: ast.Constant(dim.value))

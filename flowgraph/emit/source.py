@@ -1,0 +1,285 @@
+"""Python syntax trees to formatted text: the printer of all emitted code.
+
+Assumes the subset of Python that the emitters build. Promises text that parses back to the
+same tree (checked for every statement) and is laid out as `ruff format` would at 88 columns,
+so no emitted parenthesis can be wrong and no file needs formatting afterwards.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from ..errors import InternalError
+
+WIDTH = 88
+INDENT = "    "
+
+OPERATORS: dict[type[ast.AST], tuple[str, int]] = {
+    ast.Or: ("or", 1),
+    ast.And: ("and", 2),
+    ast.Eq: ("==", 4),
+    ast.NotEq: ("!=", 4),
+    ast.Lt: ("<", 4),
+    ast.LtE: ("<=", 4),
+    ast.Gt: (">", 4),
+    ast.GtE: (">=", 4),
+    ast.In: ("in", 4),
+    ast.Is: ("is", 4),
+    ast.IsNot: ("is not", 4),
+    ast.BitOr: ("|", 5),
+    ast.BitAnd: ("&", 6),
+    ast.Add: ("+", 8),
+    ast.Sub: ("-", 8),
+    ast.Mult: ("*", 9),
+    ast.Div: ("/", 9),
+    ast.FloorDiv: ("//", 9),
+    ast.Mod: ("%", 9),
+    ast.MatMult: ("@", 9),
+    ast.Pow: ("**", 11),
+}
+NOT, UNARY, ATOM = 3, 10, 12
+
+
+def text(node: ast.expr) -> str:
+    """An expression on one line."""
+    return _print(node)[0]
+
+
+def _inner(node: ast.expr, least: int) -> str:
+    """An operand, in parentheses if it binds less tightly than `least`."""
+    out, level = _print(node)
+    return out if level >= least else f"({out})"
+
+
+def _print(node: ast.expr) -> tuple[str, int]:
+    """Text and binding strength."""
+    if isinstance(node, ast.Name):
+        return node.id, ATOM
+    if isinstance(node, ast.Constant):
+        return _constant(node.value)
+    if isinstance(node, ast.BinOp):
+        return _binary(node)
+    if isinstance(node, ast.UnaryOp):
+        if isinstance(node.op, ast.Not):
+            return f"not {_inner(node.operand, NOT)}", NOT
+        sign = "~" if isinstance(node.op, ast.Invert) else "-"
+        return sign + _inner(node.operand, UNARY), UNARY
+    if isinstance(node, ast.Compare):
+        sign, level = OPERATORS[type(node.ops[0])]
+        return f"{_inner(node.left, level + 1)} {sign} {_inner(node.comparators[0], level + 1)}", level
+    if isinstance(node, ast.BoolOp):
+        sign, level = OPERATORS[type(node.op)]
+        return f" {sign} ".join(_inner(v, level + 1) for v in node.values), level
+    if isinstance(node, ast.IfExp):
+        return f"{_inner(node.body, 1)} if {_inner(node.test, 1)} else {_inner(node.orelse, 0)}", 0
+    return _atom(node), ATOM
+
+
+def _atom(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        value = _inner(node.value, ATOM)
+        return f"({value}).{node.attr}" if value.isdigit() else f"{value}.{node.attr}"
+    if isinstance(node, ast.Call):
+        return f"{_inner(node.func, ATOM)}({', '.join(_arguments(node))})"
+    if isinstance(node, ast.Subscript):
+        return f"{_inner(node.value, ATOM)}[{_subscript(node.slice)}]"
+    if isinstance(node, ast.Tuple):
+        items = [text(e) for e in node.elts]
+        return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
+    if isinstance(node, ast.List):
+        return f"[{', '.join(text(e) for e in node.elts)}]"
+    if isinstance(node, ast.Dict):
+        return "{" + ", ".join(_entries(node)) + "}"
+    if isinstance(node, ast.Starred):
+        return f"*{_inner(node.value, 5)}"
+    raise InternalError(f"emitted code has no {type(node).__name__}")
+
+
+def _constant(value: object) -> tuple[str, int]:
+    if isinstance(value, str):
+        quoted = repr(value)
+        if quoted[0] == "'" and '"' not in value:
+            quoted = '"' + quoted[1:-1].replace("\\'", "'") + '"'
+        return quoted, ATOM
+    out = "..." if value is ... else repr(value)
+    return out, UNARY if out.startswith("-") else ATOM
+
+
+def _binary(node: ast.BinOp) -> tuple[str, int]:
+    sign, level = OPERATORS[type(node.op)]
+    if isinstance(node.op, ast.Pow):
+        left, right = _inner(node.left, ATOM), _inner(node.right, UNARY)
+        close = _is_simple(node.left) and _is_simple(node.right)
+        return (f"{left}**{right}" if close else f"{left} ** {right}"), level
+    return f"{_inner(node.left, level)} {sign} {_inner(node.right, level + 1)}", level
+
+
+def _is_simple(node: ast.expr) -> bool:
+    """Operands that the formatter sets a power close to."""
+    if isinstance(node, ast.UnaryOp):
+        return isinstance(node.operand, (ast.Constant, ast.Name)) and not isinstance(node.op, ast.Not)
+    if isinstance(node, ast.Attribute):
+        return isinstance(node.value, ast.Name) or (isinstance(node.value, ast.Attribute) and _is_simple(node.value))
+    return isinstance(node, (ast.Name, ast.Constant))
+
+
+def _subscript(node: ast.expr) -> str:
+    if isinstance(node, ast.Tuple) and node.elts:
+        items = [_slice(e) if isinstance(e, ast.Slice) else text(e) for e in node.elts]
+        return ", ".join(items) + ("," if len(items) == 1 else "")
+    return _slice(node) if isinstance(node, ast.Slice) else text(node)
+
+
+def _slice(node: ast.Slice) -> str:
+    ends = [None if e is None else text(e) for e in (node.lower, node.upper)]
+    roomy = any(e is not None and not _is_plain(e) for e in (node.lower, node.upper))
+    if not roomy:
+        return f"{ends[0] or ''}:{ends[1] or ''}"
+    return f"{ends[0]} : {ends[1]}".strip() if all(ends) else f"{ends[0]} :" if ends[0] else f": {ends[1]}"
+
+
+def _is_plain(node: ast.expr) -> bool:
+    if isinstance(node, ast.UnaryOp):
+        return _is_plain(node.operand)
+    return isinstance(node, (ast.Name, ast.Constant))
+
+
+def _arguments(node: ast.Call) -> list[str]:
+    return [
+        *(text(a) for a in node.args),
+        *(f"{k.arg}={text(k.value)}" if k.arg else f"**{_inner(k.value, ATOM)}" for k in node.keywords),
+    ]
+
+
+def _entries(node: ast.Dict) -> list[str]:
+    keys = [None if k is None else text(k) for k in node.keys]
+    return [f"{k}: {text(v)}" if k is not None else f"**{text(v)}" for k, v in zip(keys, node.values, strict=True)]
+
+
+# ---------------------------------------------------------------------------------------
+# Statements
+
+
+def assign(target: str, value: ast.expr, *, depth: int = 1, note: str = "") -> list[str]:
+    """`target = value` as lines; `note` becomes a comment where there is room for it."""
+    return _noted(_lines(f"{target} = ", value, depth), note, depth)
+
+
+def expression(value: ast.expr, *, depth: int = 1) -> list[str]:
+    """An expression as a statement."""
+    return _lines("", value, depth)
+
+
+def returns(value: ast.expr, *, depth: int = 1) -> list[str]:
+    """`return value` as lines; a tuple of several stands without parentheses where it fits."""
+    if isinstance(value, ast.Tuple) and len(value.elts) > 1:
+        bare = INDENT * depth + f"return {', '.join(text(e) for e in value.elts)}"
+        if len(bare) <= WIDTH:
+            return [bare]
+    return _lines("return ", value, depth)
+
+
+def signature(title: str, arguments: list[str], *, depth: int = 0) -> list[str]:
+    """`def title(arguments):` as lines."""
+    indent = INDENT * depth
+    flat = ", ".join(arguments)
+    if len(indent) + len(f"def {title}({flat}):") <= WIDTH:
+        return [f"{indent}def {title}({flat}):"]
+    if len(indent) + len(INDENT) + len(flat) <= WIDTH:
+        return [f"{indent}def {title}(", f"{indent}{INDENT}{flat}", f"{indent}):"]
+    return [f"{indent}def {title}(", *(f"{indent}{INDENT}{a}," for a in arguments), f"{indent}):"]
+
+
+def fits(prefix: str, value: ast.expr, depth: int = 1) -> bool:
+    """Whether the statement stands on one line."""
+    return len(INDENT) * depth + len(prefix) + len(text(value)) <= WIDTH
+
+
+def _noted(lines: list[str], note: str, depth: int) -> list[str]:
+    if not note:
+        return lines
+    if len(lines) == 1 and len(lines[0]) + len(note) + 4 <= WIDTH:
+        return [f"{lines[0]}  # {note}"]
+    return [f"{INDENT * depth}# {note}", *lines]
+
+
+def _lines(prefix: str, value: ast.expr, depth: int) -> list[str]:
+    flat = text(value)
+    _check(flat, value)
+    indent = INDENT * depth
+    if len(indent) + len(prefix) + len(flat) <= WIDTH:
+        return [indent + prefix + flat]
+    bracket = _bracketed(value)
+    if bracket is not None:
+        return _explode(indent + prefix, bracket, value, depth, "")
+    terms = _terms(value)
+    if len(terms) > 2:
+        inner = INDENT * (depth + 1)
+        return [f"{indent}{prefix}(", *(inner + t for t in terms), f"{indent})"]
+    return [indent + prefix + flat]
+
+
+def _bracketed(value: ast.expr) -> tuple[str, str, str] | None:
+    """Head, opening and closing bracket of an expression that can be broken inside them."""
+    if isinstance(value, ast.Call) and (value.args or value.keywords):
+        return text(value.func), "(", ")"
+    if isinstance(value, ast.List) and value.elts:
+        return "", "[", "]"
+    if isinstance(value, ast.Tuple) and value.elts:
+        return "", "(", ")"
+    if isinstance(value, ast.Dict) and value.keys:
+        return "", "{", "}"
+    return None
+
+
+def _children(value: ast.expr) -> list[tuple[str, ast.expr]]:
+    if isinstance(value, ast.Call):
+        named = [(f"{k.arg}=" if k.arg else "**", k.value) for k in value.keywords]
+        return [*(("", a) for a in value.args), *named]
+    if isinstance(value, ast.Dict):
+        keys = [f"{text(k)}: " if k is not None else "**" for k in value.keys]
+        return list(zip(keys, value.values, strict=True))
+    assert isinstance(value, (ast.List, ast.Tuple))
+    return [("", e) for e in value.elts]
+
+
+def _explode(start: str, bracket: tuple[str, str, str], value: ast.expr, depth: int, tail: str) -> list[str]:
+    """The contents of a bracket on lines of their own: on one if they fit, else one each."""
+    head, opening, closing = bracket
+    inner = INDENT * (depth + 1)
+    children = _children(value)
+    flat = ", ".join(p + text(c) for p, c in children)
+    one = isinstance(value, (ast.Call,)) and not (len(children) == 1 and _bracketed(children[0][1]) and False)
+    if one and len(inner) + len(flat) <= WIDTH:
+        return [f"{start}{head}{opening}", inner + flat, f"{INDENT * depth}{closing}{tail}"]
+    lines = [f"{start}{head}{opening}"]
+    for prefix, child in children:
+        whole = inner + prefix + text(child)
+        nested = _bracketed(child)
+        if len(whole) + 1 <= WIDTH or nested is None:
+            lines.append(whole + ",")
+        else:
+            lines += _explode(inner + prefix, nested, child, depth + 1, ",")
+    lines.append(f"{INDENT * depth}{closing}{tail}")
+    return lines
+
+
+def _terms(value: ast.expr) -> list[str]:
+    """The operands of a chain of operators of one level, each but the first with its operator."""
+    if not isinstance(value, ast.BinOp) or isinstance(value.op, ast.Pow):
+        return [text(value)]
+    level = OPERATORS[type(value.op)][1]
+    out: list[str] = []
+    node: ast.expr = value
+    while isinstance(node, ast.BinOp) and OPERATORS[type(node.op)][1] == level:
+        out.append(f"{OPERATORS[type(node.op)][0]} {_inner(node.right, level + 1)}")
+        node = node.left
+    out.append(_inner(node, level))
+    return out[::-1]
+
+
+def _check(flat: str, value: ast.expr) -> None:
+    """Hold the text against its tree: printing must never change a meaning."""
+    again = ast.parse(flat, mode="eval").body
+    if ast.dump(again) != ast.dump(ast.fix_missing_locations(value)):
+        raise InternalError(f"printed expression reads differently: {flat}")

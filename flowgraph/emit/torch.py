@@ -1,0 +1,251 @@
+"""The torch target: a module as a PyTorch user would write it.
+
+Assumes a typed graph over batches. Promises `class Name(nn.Module)` whose state_dict has the
+diagram's names, `forward`, `loss`, `metrics`, and `class NameLoss` around its loss.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from ..graph import Graph, Node
+from ..naming import CODE_NAMES, Namer, class_name
+from . import source
+from .body import Body, Target
+from .helpers import modules_used, paste, with_callees
+from .layers import Layers, find_layers
+from .module import (
+    Header,
+    arguments,
+    arrays_at_head,
+    bind_size_lines,
+    docstring,
+    join,
+    output_variables,
+    reaches_through,
+    takes,
+)
+from .template import attribute, call, instantiate_form, literal, name
+
+DTYPES = {"float32": "torch.float32", "float64": "torch.float64"}
+OWN_METHODS = ("loss", "metrics")
+
+
+def emit_torch(graph: Graph, header: Header) -> str:
+    """The module's text."""
+    return _Module(graph, header).text()
+
+
+class _Module:
+    def __init__(self, graph: Graph, header: Header) -> None:
+        self.graph = graph
+        self.header = header
+        self.real = DTYPES[header.dtype]
+        self.helpers: dict[str, Any] = {}
+        self.layers: Layers = find_layers(graph, sequences=header.level > 0)
+        wrap = None if header.dtype == "float32" else self._number
+        self.target = Target("torch", "torch", self.real, call=self._call, wrap=wrap)
+        self.constants = arrays_at_head(graph, Namer(CODE_NAMES))
+        self.class_name = class_name(graph.name)
+        self.reserved = set(CODE_NAMES) | set(header.helper_names) | {self.class_name}
+
+    def _number(self, value: ast.expr) -> ast.expr:
+        return call("torch.tensor", value, dtype=attribute(self.real))
+
+    def text(self) -> str:
+        body = [*self._init(), "", *self._forward()]
+        if self.graph.results_of("loss"):
+            body += ["", *self._loss()]
+        if self.graph.results_of("metric"):
+            body += ["", *self._metrics()]
+        outputs = self.graph.results_of("output")
+        about = arguments(self.graph, outputs) or "No outputs"
+        lines = [f"class {self.class_name}(nn.Module):", f'    """{about[:1].upper()}{about[1:]}."""', "", *body]
+        parts = [lines]
+        if self.graph.results_of("loss"):
+            parts.append(self._loss_class())
+        functions = with_callees(self.helpers.values())
+        parts += [paste(f, self.header.renamed) for f in functions]
+        used = "\n".join(line for part in parts for line in part)
+        head = [docstring(self.header, self.graph), *self._imports(functions, used), *self._sizes()]
+        return join(head, parts)
+
+    def _imports(self, functions: list[Any], text: str) -> list[str]:
+        modules = modules_used(functions)
+        lines = [""]
+        if "math" in modules or "math." in text:
+            lines.append("import math")
+        if "OrderedDict(" in text:
+            lines.append("from collections import OrderedDict")
+        if len(lines) > 1:
+            lines.append("")
+        if "torch" in modules or "torch." in text:
+            lines.append("import torch")
+        lines.append("from torch import nn")
+        if "F" in modules or " F." in text or "(F." in text:
+            lines.append("from torch.nn import functional as F")
+        return lines
+
+    def _sizes(self) -> list[str]:
+        lines = [f"{n} = {v}" for n, v in self.graph.constants]
+        return ["", *lines] if lines else []
+
+    # -- construction
+
+    def _init(self) -> list[str]:
+        lines = ["    def __init__(self):", "        super().__init__()"]
+        for path, made in self.layers.modules.items():
+            lines += source.assign(f"self.{path}", made, depth=2)
+        for param in self.graph.params:
+            if param not in self.layers.covered:
+                lines += self._parameter(self.graph[param])
+        for node, variable in self.constants.items():
+            array = self.graph[node]
+            dtype = {"real": self.real, "int": "torch.int64", "bool": "torch.bool"}[array.type.elem.kind]
+            numbers = literal(array.op.value.data.tolist(), "torch", lambda d: ast.Constant(d.value))
+            value = call("torch.tensor", numbers, dtype=attribute(dtype))
+            register = call("self.register_buffer", ast.Constant(variable), value)
+            register.keywords = [ast.keyword("persistent", ast.Constant(False))]
+            lines += source.expression(register, depth=2)
+        if self.header.dtype != "float32" and self.graph.params:
+            lines.append(f"        self.to({self.real})")
+        return lines
+
+    def _parameter(self, node: Node) -> list[str]:
+        shape = [ast.Constant(size.value) for size in node.type.shape]
+        target = f"self.{node.hint}"
+        init = node.op.init
+        empty = call("torch.empty", *shape) if shape else call("torch.empty", ast.Tuple([], ast.Load()))
+        if init.name in ("zeros", "ones"):
+            empty = call(f"torch.{init.name}", *(shape or [ast.Tuple([], ast.Load())]))
+            return source.assign(target, call("nn.Parameter", empty), depth=2)
+        if init.name == "given":
+            numbers = literal(init.value.data.tolist(), "torch", lambda d: ast.Constant(d.value))
+            tensor = call("torch.tensor", numbers, dtype=attribute(self.real))
+            return source.assign(target, call("nn.Parameter", tensor), depth=2)
+        lines = source.assign(target, call("nn.Parameter", empty), depth=2)
+        form = instantiate_form(type(init).torch, {"tensor": self._access(str(node.hint))}, init.values, "torch", self.real)
+        return lines + source.expression(form, depth=2)
+
+    def _access(self, path: str) -> ast.expr:
+        """`self.f["linear"]`: the module or parameter of a dotted name."""
+        head, *rest = path.split(".")
+        if head in OWN_METHODS:
+            table = attribute("self._modules" if rest else "self._parameters")
+            node: ast.expr = ast.Subscript(table, ast.Constant(head), ast.Load())
+        else:
+            node = ast.Attribute(name("self"), head, ast.Load())
+        for part in rest:
+            node = ast.Attribute(node, part, ast.Load())
+        return node
+
+    # -- methods
+
+    def _call(self, node: Node, operands: Sequence[ast.expr]) -> ast.expr | None:
+        path = self.layers.calls.get(node.name)
+        return None if path is None else ast.Call(self._access(path), list(operands), [])
+
+    def _body(self) -> Body:
+        namer = Namer(self.reserved)
+        for argument in takes(self.graph, targets=True):
+            namer.reserve(str(self.graph[argument].hint))
+        body = _TorchBody(
+            self.graph,
+            self.target,
+            self.header.level,
+            namer,
+            self.helpers,
+            renamed=self.header.renamed,
+            depth=2,
+        )
+        body.layers = self.layers
+        for argument in takes(self.graph, targets=True):
+            body.variables[argument] = name(str(self.graph[argument].hint))
+        for param in self.graph.params:
+            body.variables[param] = self._access(str(self.graph[param].hint))
+        for node, variable in self.constants.items():
+            body.variables[node] = ast.Attribute(name("self"), variable, ast.Load())
+        return body
+
+    def _method(self, title: str, doc: str, given: list[str], wanted: list[str], finish: Any) -> list[str]:
+        body = self._body()
+        start = []
+        if title != "forward" and reaches_through(self.graph, wanted):
+            start = self._from_forward(body, wanted)
+        found = body.run(wanted)
+        last = finish(found)
+        sizes = [f"    {line}" for line in bind_size_lines(self.graph, body, given)]
+        names = ["self", *(str(self.graph[i].hint) for i in given)]
+        about = [f'        """{doc}"""'] if doc else []
+        return [*source.signature(title, names, depth=1), *about, *sizes, *start, *body.lines, *last]
+
+    def _from_forward(self, body: Body, wanted: list[str]) -> list[str]:
+        """Begin with what forward returns; a single output used once stands where it is used."""
+        outputs = [r.node for r in self.graph.results_of("output")]
+        result = ast.Call(name("self"), [name(str(self.graph[i].hint)) for i in self.graph.inputs], [])
+        alive = self.graph.ancestors(wanted)
+        users = [u for u in self.graph.users(outputs[0]) if u.name in alive]
+        if len(outputs) == 1 and len(users) == 1 and outputs[0] not in wanted and self.header.level > 0:
+            body.variables[outputs[0]] = result
+            return []
+        return [f"        {output_variables(self.graph, body)} = {source.text(result)}"]
+
+    def _forward(self) -> list[str]:
+        outputs = self.graph.results_of("output")
+
+        def finish(found: dict[str, ast.expr]) -> list[str]:
+            values = [found[r.node] for r in outputs]
+            if not values:
+                return ["        return ()"]
+            whole = values[0] if len(values) == 1 else ast.Tuple(values, ast.Load())
+            return source.returns(whole, depth=2)
+
+        return self._method("forward", "", list(self.graph.inputs), [r.node for r in outputs], finish)
+
+    def _loss(self) -> list[str]:
+        terms = self.graph.results_of("loss")
+
+        def finish(found: dict[str, ast.expr]) -> list[str]:
+            total = found[terms[0].node]
+            for term in terms[1:]:
+                total = ast.BinOp(total, ast.Add(), found[term.node])
+            return source.returns(total, depth=2)
+
+        given = takes(self.graph, targets=True)
+        return self._method("loss", "", given, [t.node for t in terms], finish)
+
+    def _metrics(self) -> list[str]:
+        metrics = self.graph.results_of("metric")
+
+        def finish(found: dict[str, ast.expr]) -> list[str]:
+            keys: list[ast.expr | None] = [ast.Constant(m.label) for m in metrics]
+            return source.returns(ast.Dict(keys, [found[m.node] for m in metrics]), depth=2)
+
+        given = takes(self.graph, targets=True)
+        doc = "Return the mean of each metric."
+        return self._method("metrics", doc, given, [m.node for m in metrics], finish)
+
+    def _loss_class(self) -> list[str]:
+        given = ", ".join(str(self.graph[i].hint) for i in takes(self.graph, targets=True))
+        return [
+            f"class {self.class_name}Loss(nn.Module):",
+            '    """The loss as a module\'s forward: what DDP and torch.compile wrap."""',
+            "",
+            "    def __init__(self, model):",
+            "        super().__init__()",
+            "        self.model = model",
+            "",
+            *source.signature("forward", ["self", *given.split(", ")], depth=1),
+            *source.returns(call("self.model.loss", *(name(g) for g in given.split(", "))), depth=2),
+        ]
+
+
+class _TorchBody(Body):
+    """A body whose layers are called as modules: their parameters are no operands."""
+
+    layers: Layers
+
+    def operands_of(self, node: Node) -> tuple[str, ...]:
+        return self.layers.operands.get(node.name, node.operands)

@@ -1,0 +1,291 @@
+"""The IR: frozen nodes in a networkx MultiDiGraph.
+
+A node is one operation applied to other nodes. Assumes of an operation only what the
+protocol `Operation` says. Promises: nodes are kept in an order in which every operand comes
+before its users (the order of insertion); an edge runs from operand to user and its key is
+the operand's slot, so `f(x, x)` has two edges; a finished graph is never changed, passes
+build new ones. A graph is closed: every outside value is one of its inputs, targets or
+params, which is what lets a node hold a graph (`call`, `loop`, `scan`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import networkx as nx
+
+from .errors import InternalError, Span
+from .naming import Namer, is_identifier
+from .types import Type
+
+
+class Operation(Protocol):
+    """What the IR asks of an operation; `flowgraph.ops` declares them."""
+
+    @property
+    def name(self) -> str: ...
+
+    def accepts(self, count: int) -> bool:
+        """Whether it takes this number of operands."""
+        ...
+
+    def result_type(self, types: Sequence[Type]) -> Type:
+        """The type of its result. Raises `types.Mismatch` where the operands do not fit."""
+        ...
+
+    def subgraphs(self) -> Sequence[Graph]:
+        """The graphs that the operation holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operation applied to operands.
+
+    name: unique in its graph. hint: the diagram's own name for the value (`h1`, `xi_h1`),
+    None for a value nobody named. type: None until types are inferred.
+    """
+
+    name: str
+    op: Any
+    operands: tuple[str, ...] = ()
+    type: Any = None
+    hint: str | None = None
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a graph computes: role is "output", "loss" or "metric"; by is how a loss is batched."""
+
+    role: str
+    label: str
+    node: str
+    by: str = "mean"
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A condition on symbolic sizes, checked when data arrive.
+
+    condition: nested tuples of an operator and its operands, which are numbers, sizes or such
+    tuples: `("==", ("%", T, 4), 0)`.
+    """
+
+    condition: Any
+    message: str
+    span: Span | None = None
+
+
+class Graph:
+    """A closed graph: inputs, targets and params in, results out."""
+
+    def __init__(
+        self,
+        name: str = "graph",
+        *,
+        doc: str = "",
+        sizes: Iterable[str] = (),
+        batch: str | None = None,
+        requires: Iterable[Requirement] = (),
+        constants: Iterable[tuple[str, int]] = (),
+    ) -> None:
+        self.name = name
+        self.doc = doc
+        self.sizes = tuple(sizes)
+        self.batch = batch
+        """The symbolic size of the batch axis, once there is one."""
+        self.requires = tuple(requires)
+        self.constants = tuple(constants)
+        """The sizes that are numbers, by name."""
+        self.inputs: tuple[str, ...] = ()
+        self.targets: tuple[str, ...] = ()
+        self.params: tuple[str, ...] = ()
+        self.results: tuple[Result, ...] = ()
+        self.nx = nx.MultiDiGraph()
+        self._nodes: dict[str, Node] = {}
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self._nodes.values())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._nodes
+
+    def __getitem__(self, name: str) -> Node:
+        return self._nodes[name]
+
+    def operands(self, node: Node) -> list[Node]:
+        return [self._nodes[name] for name in node.operands]
+
+    def users(self, name: str) -> list[Node]:
+        """The nodes that use a value, each once, in order of insertion."""
+        return [self._nodes[user] for user in self.nx.succ[name]]
+
+    def use_count(self, name: str) -> int:
+        """How many operand slots and results a value fills."""
+        slots = sum(len(keys) for keys in self.nx.succ[name].values())
+        return slots + sum(1 for r in self.results if r.node == name)
+
+    def results_of(self, role: str) -> list[Result]:
+        return [r for r in self.results if r.role == role]
+
+    def ancestors(self, names: Iterable[str]) -> set[str]:
+        """These nodes and all they depend on."""
+        seen: set[str] = set()
+        stack = list(names)
+        while stack:
+            name = stack.pop()
+            if name not in seen:
+                seen.add(name)
+                stack.extend(self._nodes[name].operands)
+        return seen
+
+    def depends_on(self, roots: Iterable[str]) -> set[str]:
+        """The nodes whose value depends on one of the roots, roots included."""
+        found = set(roots)
+        for node in self:
+            if any(name in found for name in node.operands):
+                found.add(node.name)
+        return found
+
+    def like(self, **changes: Any) -> Graph:
+        """An empty graph with this one's name, sizes and requirements."""
+        kept = {k: getattr(self, k) for k in ("doc", "sizes", "batch", "requires", "constants")}
+        return Graph(changes.pop("name", self.name), **(kept | changes))
+
+    def add(self, node: Node) -> None:
+        """Append a node whose operands are all there."""
+        if node.name in self._nodes:
+            raise InternalError(f"node {node.name} is defined twice")
+        for operand in node.operands:
+            if operand not in self._nodes:
+                raise InternalError(f"node {node.name} uses {operand} before its definition")
+        self._nodes[node.name] = node
+        self.nx.add_node(node.name, node=node)
+        for slot, operand in enumerate(node.operands):
+            self.nx.add_edge(operand, node.name, key=slot)
+
+    @property
+    def last(self) -> str:
+        """The name of the node added last."""
+        return next(reversed(self._nodes))
+
+    def pop_last(self) -> Node:
+        """Take back the node just added, which nothing uses yet; for builders only."""
+        name, node = self._nodes.popitem()
+        self.nx.remove_node(name)
+        return node
+
+    def close(
+        self,
+        inputs: Iterable[str],
+        targets: Iterable[str],
+        params: Iterable[str],
+        results: Iterable[Result],
+    ) -> Graph:
+        """Say what goes in and what comes out; returns the graph, now finished."""
+        self.inputs, self.targets, self.params = tuple(inputs), tuple(targets), tuple(params)
+        self.results = tuple(results)
+        nx.freeze(self.nx)
+        return self
+
+
+def rebuild(graph: Graph, nodes: Iterable[Node], results: Iterable[Result] | None = None) -> Graph:
+    """The graph with other nodes between the same inputs and results."""
+    out = graph.like()
+    for node in nodes:
+        out.add(node)
+    return out.close(
+        graph.inputs, graph.targets, graph.params, graph.results if results is None else results
+    )
+
+
+class Builder:
+    """Appends typed nodes to a graph under construction.
+
+    `apply` infers the type of what it adds, so it works on typed operands only.
+    """
+
+    def __init__(self, graph: Graph, reserved: Iterable[str] = ()) -> None:
+        self.graph = graph
+        self.names = Namer(reserved)
+
+    def keep(self, node: Node) -> str:
+        """Append a node as it is; its name must be free."""
+        self.names.unique(node.name)
+        self.graph.add(node)
+        return node.name
+
+    def apply(
+        self,
+        op: Operation,
+        operands: Sequence[str],
+        *,
+        hint: str | None = None,
+        span: Span | None = None,
+        name: str | None = None,
+    ) -> str:
+        """Append `op` applied to operands; returns the new node's name."""
+        types = [self.graph[o].type for o in operands]
+        type = op.result_type(types)
+        unique = self.names.unique(name or hint or op.name)
+        self.graph.add(Node(unique, op, tuple(operands), type, hint, span))
+        return unique
+
+
+def verify(graph: Graph, *, typed: bool | None = None) -> None:
+    """Check every promise of the IR. Raises InternalError, since a user cannot break one.
+
+    typed: whether every node must carry the type that its operation gives; None asks it of
+    the nodes that carry one.
+    """
+    seen: set[str] = set()
+    for node in graph:
+        _verify_node(graph, node, seen, typed)
+        seen.add(node.name)
+    if list(graph.nx.nodes) != list(graph._nodes):
+        raise InternalError(f"graph {graph.name}: networkx and the node table disagree")
+    for role, names in (
+        ("input", graph.inputs),
+        ("target", graph.targets),
+        ("param", graph.params),
+    ):
+        for name in names:
+            if name not in graph or graph[name].op.name != role:
+                raise InternalError(f"graph {graph.name}: {name} is listed as {role} but is none")
+    for result in graph.results:
+        if result.node not in graph:
+            raise InternalError(f"graph {graph.name}: result {result.label} has no node")
+
+
+def _verify_node(graph: Graph, node: Node, seen: set[str], typed: bool | None) -> None:
+    where = f"graph {graph.name}, node {node.name}"
+    if not is_identifier(node.name.replace(".", "_")):
+        raise InternalError(f"{where}: not a name")
+    if any(operand not in seen for operand in node.operands):
+        raise InternalError(f"{where}: an operand comes after its user or is missing")
+    if not node.op.accepts(len(node.operands)):
+        raise InternalError(f"{where}: {node.op.name} does not take {len(node.operands)} operands")
+    slots = sorted((k, o) for o, keys in graph.nx.pred[node.name].items() for k in keys)
+    if slots != list(enumerate(node.operands)):
+        raise InternalError(f"{where}: edges and operands disagree")
+    for inner in node.op.subgraphs():
+        verify(inner, typed=typed)
+    if node.type is None:
+        if typed:
+            raise InternalError(f"{where}: has no type")
+        return
+    types = [graph[o].type for o in node.operands]
+    if None not in types and node.op.result_type(types) != node.type:
+        raise InternalError(f"{where}: carries {node.type}, not {node.op.result_type(types)}")
+
+
+def renamed(node: Node, **changes: Any) -> Node:
+    """A node with some fields changed."""
+    return replace(node, **changes)

@@ -1,0 +1,335 @@
+"""Expressions to nodes, and the names of the parameters that calls make.
+
+Assumes names are resolved by `Scope`. Promises a node for every expression, in the order of
+evaluation, without recursion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import Span, did_you_mean
+from ..ops import OPS
+from ..ops.base import Op
+from ..ops.leaf import SizeValue
+from ..syntax import Binary, Call, Expr, Index, ListExpr, Member, Name, Number, Pipe, Slice, String, Unary
+from ..passes.infer import report_mismatch, view
+from ..types import REAL, Dim, Mismatch, TensorType
+from .calls import bind
+from .local import type_of
+from .scope import Scope, Symbol
+from .static import CONSTANTS, Skip, evaluate
+from .walk import Steps, walk
+
+BINARY = {
+    "+": "add",
+    "-": "sub",
+    "*": "mul",
+    "/": "div",
+    "^": "pow",
+    "%": "mod",
+    "@": "matmul",
+    "==": "equal",
+    "!=": "not_equal",
+    "<": "less",
+    "<=": "less_equal",
+    ">": "greater",
+    ">=": "greater_equal",
+    "and": "logical_and",
+    "or": "logical_or",
+}
+
+LATER = {
+    "grad": "derivatives in the language",
+    "jvp": "derivatives in the language",
+    "stop_gradient": "derivatives in the language",
+    "scan": "recurrence",
+}
+"""Callables of the language that this version parses and does not compile."""
+
+
+@dataclass
+class Statement:
+    """The statement an expression stands in, for the names of the parameters it makes."""
+
+    name: str
+    whole: Expr | None = None
+    """The call that is the whole right-hand side, whose parameters take the name itself."""
+
+
+@dataclass
+class Expressions:
+    """Lowers expressions into the nodes of a scope."""
+
+    scope: Scope
+    paths: dict[str, int] = field(default_factory=dict)
+
+    def lower(self, expr: Expr, statement: Statement, hint: str | None = None) -> str:
+        """The node of an expression, a new one of that name where `hint` is given.
+
+        Raises Skip after reporting an error.
+        """
+        node: str = walk(self._value(expr, statement, hint))
+        made = self.scope.nodes.get(node)
+        if hint is None or (made is not None and made.hint == hint and made.op.name != "param"):
+            return node
+        return self.scope.add(OPS["identity"](), [node], hint=hint, span=expr.span)
+
+    def static(self, name: Name) -> Any:
+        """The value of a name at compile time. Reports E0211 and raises Skip where it has none."""
+        symbol = self.scope.look_up(name.name, name.span)
+        if symbol.kind in ("size", "const"):
+            return symbol.value
+        self.scope.found.report(
+            "E0211",
+            f"`{name.name}` is not known at compile time",
+            name.span,
+            f"its value depends on the {symbol.kind}",
+            labels=[(symbol.span, "made here")],
+            help="use numbers, sizes and scalar consts here",
+        )
+        raise Skip
+
+    # -- one form each
+
+    def _value(self, expr: Expr, st: Statement, hint: str | None = None) -> Steps:
+        if isinstance(expr, Number):
+            return self.scope.literal(expr.value, expr.span)
+        if isinstance(expr, Name):
+            return self._name(expr)
+        if isinstance(expr, Binary):
+            return (yield self._binary(expr, st, hint))
+        if isinstance(expr, Unary):
+            return (yield self._unary(expr, st, hint))
+        if isinstance(expr, Call):
+            return (yield self._call(expr, None, expr, st, hint))
+        if isinstance(expr, Pipe):
+            return (yield self._call(expr.call, expr.value, expr, st, hint))
+        if isinstance(expr, Member):
+            return (yield self._member(expr, st, hint))
+        if isinstance(expr, Index):
+            return (yield self._index(expr, st, hint))
+        if isinstance(expr, ListExpr):
+            return (yield self._list(expr, st, hint))
+        assert isinstance(expr, String)
+        self.scope.found.report("E0105", "a string is not a value", expr.span, "a string cannot stand here")
+        raise Skip
+
+    def _name(self, expr: Name) -> str:
+        if expr.name in CONSTANTS:
+            return self.scope.literal(CONSTANTS[expr.name], expr.span)
+        symbol = self.scope.look_up(expr.name, expr.span)
+        if symbol.kind == "size":
+            return self._size(symbol.value, expr.span)
+        if symbol.kind == "const":
+            hint = symbol.name if isinstance(symbol.value, list) else None
+            return self.scope.literal(symbol.value, symbol.span, hint)
+        return symbol.node
+
+    def _size(self, size: Dim, span: Span) -> str:
+        if size.value is not None:
+            return self.scope.literal(size.value, span)
+        key = ("size", str(size))
+        if key not in self.scope.interned:
+            self.scope.interned[key] = self.scope.add(SizeValue(size=size), span=span)
+        return self.scope.interned[key]
+
+    def _binary(self, expr: Binary, st: Statement, hint: str | None) -> Steps:
+        left = yield self._value(expr.left, st)
+        right = yield self._value(expr.right, st)
+        return self.scope.add(OPS[BINARY[expr.op]](), [left, right], hint=hint, span=expr.span)
+
+    def _unary(self, expr: Unary, st: Statement, hint: str | None) -> Steps:
+        if expr.op == "-" and isinstance(expr.operand, Number):
+            return self.scope.literal(-expr.operand.value, expr.span)
+        operand = yield self._value(expr.operand, st)
+        return self.scope.add(OPS["neg" if expr.op == "-" else "logical_not"](), [operand], hint=hint, span=expr.span)
+
+    def _list(self, expr: ListExpr, st: Statement, hint: str | None) -> Steps:
+        if not expr.items:
+            self.scope.found.report("E0404", "a list cannot be empty", expr.span, "no items", help="add an item")
+            raise Skip
+        literal = literal_list(expr)
+        if literal is not None:
+            return self.scope.literal(literal, expr.span)
+        items = []
+        for item in expr.items:
+            items.append((yield self._value(item, st)))
+        return self.scope.add(OPS["stack"](), items, hint=hint, span=expr.span)
+
+    def _index(self, expr: Index, st: Statement, hint: str | None) -> Steps:
+        value = yield self._value(expr.value, st)
+        items = tuple(self._index_item(i) for i in expr.items)
+        return self.scope.add(OPS["index"](items=items), [value], hint=hint, span=expr.span)
+
+    def _index_item(self, item: Expr | Slice) -> Any:
+        if isinstance(item, Slice):
+            ends = [None if e is None else self._whole(e) for e in (item.start, item.stop)]
+            return ("slice", *ends)
+        return self._whole(item)
+
+    def _whole(self, expr: Expr) -> Any:
+        value = evaluate(expr, self.static, self.scope.found)
+        if isinstance(value, Dim):
+            return value.value if value.value is not None else value
+        if isinstance(value, bool) or not isinstance(value, int):
+            self.scope.found.report("E0302", "an index must be a whole number", expr.span, f"this is {value}")
+            raise Skip
+        return value
+
+    def _member(self, expr: Member, st: Statement, hint: str | None) -> Steps:
+        path = dotted(expr)
+        if path is not None:
+            for name in (path, path.removesuffix(".T")):
+                if name in self.scope.params and "." in name:
+                    self._use_head(expr)
+                    node = self.param_node(name)
+                    if name == path:
+                        return node
+                    return self.scope.add(OPS["transpose_last"](), [node], hint=hint, span=expr.span)
+        if expr.name == "T":
+            value = yield self._value(expr.value, st)
+            return self.scope.add(OPS["transpose_last"](), [value], hint=hint, span=expr.span)
+        if expr.name == "xi":
+            value = yield self._value(expr.value, st)
+            return self.excitation(value, expr)
+        self._unknown_member(expr, path)
+        raise Skip
+
+    def _use_head(self, expr: Member) -> None:
+        value: Expr = expr
+        while isinstance(value, Member):
+            value = value.value
+        if isinstance(value, Name) and value.name in self.scope.symbols:
+            self.scope.symbols[value.name].used = True
+
+    def param_node(self, name: str) -> str:
+        """The node of a parameter by its name."""
+        if name in self.scope.nodes and self.scope.nodes[name].hint == name:
+            return name
+        return next(n.name for n in self.scope.nodes.values() if n.op.name == "param" and n.hint == name)
+
+    def excitation(self, node: str, expr: Member) -> str:
+        """The excitation ξ of a circle, or of an equation whose outermost operation is an activation."""
+        if node in self.scope.circles:
+            return self.scope.circles[node].xi
+        made = self.scope.nodes[node]
+        if made.op.group == "activations" and made.operands:
+            return made.operands[0]
+        self.scope.found.report(
+            "E0107",
+            "only a circle, or an equation whose outermost operation is an activation, has an excitation",
+            expr.name_span,
+            "has no excitation",
+        )
+        raise Skip
+
+    def _unknown_member(self, expr: Member, path: str | None) -> None:
+        members = [p for p in self.scope.params if "." in p]
+        cure = did_you_mean(path, members) if path else ""
+        self.scope.found.report(
+            "E0107",
+            f"`{expr.name}` is not a member",
+            expr.name_span,
+            "not known",
+            help=cure or "members are `.T`, `.xi` and the parameters that a layer's statement made",
+        )
+
+    # -- calls
+
+    def _call(
+        self, call: Call, piped: Expr | None, expr: Expr, st: Statement, hint: str | None
+    ) -> Steps:
+        cls = self.operation(call)
+        bound = bind(cls, call, piped, self.static, self.scope.found)
+        operands = []
+        for argument in bound.operands:
+            operands.append((yield self._value(argument, st)))
+        op = cls(**bound.attrs)
+        if cls.params:
+            operands += self._parameters(op, operands, call, expr, st)
+        return self.scope.add(op, operands, hint=hint, span=expr.span)
+
+    def operation(self, call: Call) -> type[Op]:
+        """The operation that a call names. Reports E0104 and raises Skip where there is none."""
+        if call.func in OPS and OPS[call.func].group:
+            return OPS[call.func]
+        if call.func in LATER or "." in call.func:
+            what = LATER.get(call.func, "calling blocks of another file")
+            self.scope.found.report(
+                "E0212", f"`{call.func}`: {what} is not compiled by this version", call.func_span, "not compiled"
+            )
+            raise Skip
+        known = [name for name, cls in OPS.items() if cls.group]
+        cure = did_you_mean(call.func, known) or "`flowc ops` lists all operations"
+        symbol: Symbol | None = self.scope.symbols.get(call.func)
+        if symbol is not None:
+            what = f"`{call.func}` is a value, not an operation"
+            labels = [(symbol.span, f"made here, as {symbol.kind}")]
+        else:
+            what, labels = f"there is no operation `{call.func}`", []
+        self.scope.found.report("E0104", what, call.func_span, "not an operation", labels=labels, help=cure)
+        raise Skip
+
+    def _parameters(self, op: Op, operands: list[str], call: Call, expr: Expr, st: Statement) -> list[str]:
+        """The parameters a layer's call makes, named after its statement (design 1.4)."""
+        path = st.name if expr is st.whole else f"{st.name}.{op.name}"
+        self.paths[path] = self.paths.get(path, 0) + 1
+        if self.paths[path] > 1:
+            path = f"{path}_{self.paths[path]}"
+        types = [type_of(self.scope, o) for o in operands]
+        try:
+            parameters = op.parameters(self.scope.unifier, *types)
+        except Mismatch as error:
+            views = [view(self.scope.nodes.get(o), o, t) for o, t in zip(operands, types, strict=True)]
+            report_mismatch(self.scope.found, error, op.name, expr.span, views)
+            raise Skip from None
+        made = []
+        for parameter in parameters:
+            type = TensorType(REAL, parameter.shape)
+            help = f"name the statement that makes `{path}` differently"
+            made.append(
+                self.scope.add_param(f"{path}.{parameter.name}", type, parameter.init, call.span, help=help)
+            )
+        return made
+
+
+def dotted(expr: Expr) -> str | None:
+    """`enc.q.weight` of nested members, or None."""
+    parts: list[str] = []
+    while isinstance(expr, Member):
+        parts.append(expr.name)
+        expr = expr.value
+    if isinstance(expr, Index) and len(expr.items) == 1 and isinstance(expr.items[0], Number):
+        return None
+    return ".".join([expr.name, *reversed(parts)]) if isinstance(expr, Name) else None
+
+
+def literal_list(expr: Expr) -> Any:
+    """A (nested, rectangular) list of literal numbers as Python lists; None for anything else."""
+
+    def steps(e: Expr) -> Steps:
+        if isinstance(e, Number):
+            return e.value
+        if isinstance(e, Unary) and e.op == "-" and isinstance(e.operand, Number):
+            return -e.operand.value
+        if not isinstance(e, ListExpr) or not e.items:
+            return None
+        items = []
+        for item in e.items:
+            value = yield steps(item)
+            if value is None or (items and _shape(value) != _shape(items[0])):
+                return None
+            items.append(value)
+        return items
+
+    return walk(steps(expr))
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    shape = []
+    while isinstance(value, list):
+        shape.append(len(value))
+        value = value[0]
+    return tuple(shape)

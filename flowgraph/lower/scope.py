@@ -1,0 +1,248 @@
+"""The state of a lowering: what names mean, and the nodes made so far.
+
+Nodes are collected in any order (a circle may be used before its wires are read) and put in
+order of dependence at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import Diagnostics, Span, did_you_mean
+from ..graph import Node
+from ..naming import ARGUMENT_NAMES, KEYWORDS, MODULE_NAMES, Namer
+from ..ops import OPS
+from ..ops.leaf import Array, Const, Param
+from ..types import REAL, Dim, TensorType, Unifier
+from .static import CONSTANTS, Skip
+
+DEFAULT_MAX_NODES = 1_000_000
+
+
+@dataclass
+class Symbol:
+    """What a name stands for.
+
+    kind: "size", "const", "input", "target", "param", "node" or "equation". value: a static
+    value, for sizes and consts. node: the graph node, else. type: the declared type, if any.
+    """
+
+    kind: str
+    name: str
+    span: Span
+    value: Any = None
+    node: str = ""
+    type: TensorType | None = None
+    used: bool = False
+    poisoned: bool = False
+
+
+@dataclass
+class Term:
+    """One summand of an excitation: coefficient times a node, or a bias."""
+
+    factor: int | float
+    node: str
+    is_bias: bool = False
+
+
+@dataclass
+class Circle:
+    """A `node`: a circle, or a layer of them, whose wires are still being collected.
+
+    size: None for a single circle. xi: the node its excitation will have. terms: of the
+    whole; cells: of the circles of a layer one by one; bias: sums of literal biases.
+    """
+
+    name: str
+    span: Span
+    size: Dim | None
+    activation: Any
+    xi: str
+    terms: list[Term] = field(default_factory=list)
+    bias: int | float | None = None
+    cells: dict[int, list[Term]] = field(default_factory=dict)
+    cell_bias: dict[int, int | float] = field(default_factory=dict)
+    wires: dict[tuple[str, str], Span] = field(default_factory=dict)
+    fan_in: dict[int | None, int] = field(default_factory=dict)
+    fresh: list[tuple[str, int | None]] = field(default_factory=list)
+    """Params that wires of this circle made, each with the cell it ends in."""
+
+    @property
+    def type(self) -> TensorType:
+        return real_type(*(() if self.size is None else (self.size,)))
+
+
+@dataclass
+class Scope:
+    """Everything a lowering knows and makes."""
+
+    found: Diagnostics
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    max_nodes: int = DEFAULT_MAX_NODES
+    symbols: dict[str, Symbol] = field(default_factory=dict)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    inputs: list[str] = field(default_factory=list)
+    targets: list[str] = field(default_factory=list)
+    params: dict[str, Span] = field(default_factory=dict)
+    sizes: list[str] = field(default_factory=list)
+    later: dict[str, Span] = field(default_factory=dict)
+    """Names that equations further down define."""
+    circles: dict[str, Circle] = field(default_factory=dict)
+    namer: Namer = field(default_factory=Namer)
+    unifier: Unifier = field(default_factory=Unifier)
+    types: dict[str, TensorType] = field(default_factory=dict)
+    """What is known of the types of nodes so far; a circle's follows from its declaration."""
+    interned: dict[Any, str] = field(default_factory=dict)
+
+    # -- names
+
+    def define(self, symbol: Symbol) -> bool:
+        """Give a name its meaning; False, with an error, where it has one or may not have it."""
+        if symbol.name in CONSTANTS:
+            self.found.report(
+                "E0105", f"`{symbol.name}` is a constant of the language", symbol.span, "cannot be redefined"
+            )
+            return False
+        old = self.symbols.get(symbol.name)
+        if old is not None and not (old.kind == symbol.kind == "equation"):
+            rebinds = "equation" in (old.kind, symbol.kind)
+            self.found.report(
+                "E0206" if rebinds else "E0102",
+                f"`{symbol.name}` is defined twice",
+                symbol.span,
+                "defined again here",
+                labels=[(old.span, f"first defined here, as {article(old.kind)}")],
+                help="only a name made by an equation can be bound again, and by an equation; choose another name",
+            )
+            return False
+        self.symbols[symbol.name] = symbol
+        return True
+
+    def look_up(self, name: str, span: Span) -> Symbol:
+        """What a name means. Reports and raises Skip where it means nothing."""
+        symbol = self.symbols.get(name)
+        if symbol is not None:
+            symbol.used = True
+            if symbol.poisoned:
+                raise Skip
+            return symbol
+        if name in self.later:
+            self.found.report(
+                "E0103",
+                f"`{name}` is used before its equation",
+                span,
+                "not known yet",
+                labels=[(self.later[name], "its equation stands here")],
+                help="equations run in order: move this statement below the equation",
+            )
+            raise Skip
+        if name in OPS and OPS[name].group:
+            self.found.report(
+                "E0101",
+                f"`{name}` is an operation, not a value",
+                span,
+                "used as a value",
+                help=f"call it: `{name}(...)`",
+            )
+            raise Skip
+        known = [*self.symbols, *CONSTANTS]
+        cure = did_you_mean(name, known) or "declare it as an input, param or node, or write an equation for it"
+        self.found.report("E0101", f"`{name}` is not defined", span, "not found", help=cure)
+        raise Skip
+
+    def poison(self, kind: str, name: str, span: Span) -> None:
+        """Remember a name whose definition failed, so that its uses are not reported too."""
+        old = self.symbols.get(name)
+        if old is None or old.kind == kind:
+            self.symbols[name] = Symbol(kind, name, span, poisoned=True, used=True)
+
+    def check_argument(self, name: str, span: Span) -> None:
+        """Report an input or target whose name cannot be a parameter of the emitted functions."""
+        if name in KEYWORDS or name in ARGUMENT_NAMES:
+            why = "a Python keyword" if name in KEYWORDS else "kept by the emitted functions for their own use"
+            self.found.report(
+                "E0602", f"`{name}` cannot be the name of an input or target", span, why, help=f"say `{name}_`"
+            )
+
+    # -- nodes
+
+    def add(
+        self,
+        op: Any,
+        operands: Iterable[str] = (),
+        *,
+        hint: str | None = None,
+        span: Span | None = None,
+        name: str | None = None,
+    ) -> str:
+        """Make a node; `name` must be free if given. Raises Skip at the node limit."""
+        if len(self.nodes) >= self.max_nodes:
+            self.found.report(
+                "E0905",
+                f"the graph has more than {self.max_nodes} nodes",
+                span,
+                "the limit is reached here",
+                help="use layers instead of single circles, or raise the limit with --max-nodes",
+            )
+            raise TooManyNodes
+        unique = name or self._name(hint, op.name)
+        self.nodes[unique] = Node(unique, op, tuple(operands), None, hint, span)
+        return unique
+
+    def _name(self, hint: str | None, fallback: str) -> str:
+        """The diagram's own name where it is free, else one made from it."""
+        if hint is not None and hint not in self.nodes and hint not in self.circles:
+            return hint
+        return self.namer.unique(hint or fallback)
+
+    def literal(self, value: Any, span: Span | None = None, hint: str | None = None) -> str:
+        """The node of a number or nested list; equal literals share one."""
+        if isinstance(value, list):
+            value = Array(value)
+        key = (type(value).__name__, repr(value), hint)
+        if key not in self.interned:
+            self.interned[key] = self.add(Const(value=value), hint=hint, span=span)
+        return self.interned[key]
+
+    def add_param(self, name: str, type: TensorType, init: Any, span: Span, help: str = "") -> str:
+        """Make a trainable parameter. Reports E0106 or E0602 for names that cannot be."""
+        if name in self.params:
+            self.found.report(
+                "E0106",
+                f"two parameters are named `{name}`",
+                span,
+                "the second is made here",
+                labels=[(self.params[name], "the first is made here")],
+                help=help or "give one of the two statements another name",
+            )
+            raise Skip
+        head = name.split(".")[0]
+        if head in MODULE_NAMES or head in KEYWORDS:
+            self.found.report(
+                "E0602",
+                f"a parameter cannot be named `{name}`",
+                span,
+                f"`{head}` is kept by Python or by torch.nn.Module for itself",
+                help=f"choose another name, such as `{head}_`",
+            )
+            raise Skip
+        self.params[name] = span
+        free = name if name not in self.nodes else self.namer.unique(name)
+        return self.add(Param(type=type, init=init), hint=name, span=span, name=free)
+
+
+class TooManyNodes(Exception):
+    """The node limit is reached and reported; nothing more can be lowered."""
+
+
+def article(kind: str) -> str:
+    """`an input`, `a size`."""
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def real_type(*shape: Any) -> TensorType:
+    """The type of a real array."""
+    return TensorType(REAL, tuple(Dim.of(d) if isinstance(d, int) else d for d in shape))

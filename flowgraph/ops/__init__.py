@@ -1,0 +1,23 @@
+"""Every operation. Importing this package declares them all in `OPS`."""
+
+from . import (  # noqa: F401
+    activation,
+    arithmetic,
+    axes,
+    elementwise,
+    gather,
+    init,
+    join,
+    layer,
+    leaf,
+    loss,
+    product,
+    reduce,
+    select,
+    shape,
+    softmax,
+    statistic,
+)
+from .base import OPS, Op, OpDefinitionError
+
+__all__ = ["OPS", "Op", "OpDefinitionError"]

@@ -1,0 +1,278 @@
+"""Rows by number: take and take_along, and the sums over places that undo them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..types import REAL, Dim, Elem, Mismatch, Size, TensorType, Type, Unifier, describe
+from .base import (
+    Arg,
+    Axis,
+    Batching,
+    LinearMap,
+    Op,
+    Sample,
+    Value,
+    axis_of,
+    broadcast,
+    fn,
+    klass,
+    need_equal,
+    real,
+)
+from .shape import product, summed_to
+
+
+def need_labels(op: Op, indices: TensorType, slot: int) -> None:
+    """Raise Mismatch unless an operand holds whole numbers."""
+    if indices.elem.kind not in ("class", "int"):
+        raise Mismatch(
+            f"`{op.name}` needs whole numbers to count by",
+            blame=[(slot, f"this is {indices.elem}")],
+            help="declare it as `int` or `class(K)`",
+            code="E0303",
+        )
+
+
+class Take(LinearMap):
+    """The entries, rows, ... at these places along an axis; the places' axes stand in its stead."""
+
+    group = "shape"
+    operands = ("x", "indices")
+    axis: Axis = 0
+    formula = "y_i = x_(indices_i)"
+    latex = "{x}_{{{indices}}}"
+    samples = [
+        Sample(real(4), klass(4)),
+        Sample(real(4, 2), klass(4, 3)),
+        Sample(real(2, 4), klass(4, 3), axis=1),
+        Sample(real(2, 4, 3), klass(4, 2, 2), axis=1),
+        Sample(real(2, 4), klass(4), axis=-1),
+        Sample(Arg((4,), kind="int"), Arg((3,), kind="int", low=0, high=3)),
+    ]
+    bad_samples = [
+        Sample(real(4), real(2)),
+        Sample(real(4), klass(5)),
+        Sample(real(), klass(4)),
+        Sample(real(4), klass(4), axis=1),
+    ]
+    example = "row = take(table, k)"
+
+    def wants(self, types: Sequence[TensorType]) -> list[Elem | None]:
+        return [None, None]
+
+    def canonical(self, types: Sequence[Any]) -> Op:
+        return self.with_attrs(axis=axis_of(self, self.axis, types[0].rank))
+
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        x, indices = types
+        need_labels(self, indices, 1)
+        axis = axis_of(self, self.axis, x.rank)
+        size, classes = u.resolve(x.shape[axis]), indices.elem.classes
+        if classes is not None:
+            classes = u.resolve(classes)
+            known = size.value is not None and classes.value is not None
+            if known and (classes.value or 0) > (size.value or 0):
+                raise Mismatch(
+                    f"`take` by one of {classes} classes from {size} entries",
+                    blame=[(0, f"has {size} entries along the axis"), (1, f"is {indices.elem}")],
+                    help="each class needs an entry",
+                    code="E0305",
+                    sizes=(size, classes),
+                )
+        place = x.rank + axis
+        return TensorType(x.elem, (*x.shape[:place], *indices.shape, *x.shape[place + 1 :]))
+
+    def form(self, target: str, types: Sequence[Any]) -> str:
+        place = types[0].rank + axis_of(self, self.axis, types[0].rank)
+        return f"x[{':, ' * place}indices]"
+
+    def batch(self, b: Batching, values: Sequence[Value], types: Sequence[TensorType]) -> Value:
+        x, indices = values
+        axis = axis_of(self, self.axis, types[0].rank)
+        if not b.has(indices):
+            return b.apply(self, x, indices)
+        if b.has(x):
+            return self._each_its_own(b, values, types, axis)
+        made = b.apply(self, x, indices)
+        place = types[0].rank + axis
+        if not place:
+            return made
+        # The batch axis came in the middle: bring it to the front.
+        rank = made.type.rank
+        order = [place, *(i for i in range(rank) if i != place)]
+        return b.mark(fn.permute(made, axes=tuple(i - rank for i in order)))
+
+    def _each_its_own(
+        self, b: Batching, values: Sequence[Value], types: Sequence[TensorType], axis: int
+    ) -> Value:
+        """Both operands differ from example to example: the places go in a row along the axis."""
+        x_type, indices = types[0], values[1]
+        shape = [b.size, *(Dim.of(1) for _ in x_type.shape)]
+        shape[axis] = product(types[1].shape)
+        row = fn.reshape(indices, shape=tuple(shape))
+        found = fn.take_along(values[0], row, axis=axis)
+        place = x_type.rank + axis
+        wanted = (*x_type.shape[:place], *types[1].shape, *x_type.shape[place + 1 :])
+        return b.mark(fn.reshape(found, shape=(b.size, *wanted)))
+
+    def jvp(self, tangents: Sequence[Value | None], y: Value, *xs: Value) -> Value | None:
+        return None if tangents[0] is None else fn.take(tangents[0], xs[1], axis=self.axis)
+
+    def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
+        x, indices = xs
+        axis = axis_of(self, self.axis, x.type.rank)
+        place, count = x.type.rank + axis, indices.type.rank
+        rank = cotangent.type.rank
+        front = [*range(place, place + count)]
+        order = [*front, *(i for i in range(rank) if i not in front)]
+        rows = fn.permute(cotangent, axes=tuple(order)) if place else cotangent
+        summed = fn.add_at(rows, indices, size=x.shape[axis])
+        if place:
+            back = [*range(1, place + 1), 0, *range(place + 1, x.type.rank)]
+            summed = fn.permute(summed, axes=tuple(back))
+        return [summed, None]
+
+
+def add_at(values, indices, size):
+    """Add each row of values to the row of the result that its index names."""
+    total = np.zeros((size, *values.shape[indices.ndim :]), values.dtype)
+    np.add.at(total, indices, values)
+    return total
+
+
+def add_at_torch(values, indices, size):
+    """Add each row of values to the row of the result that its index names."""
+    total = values.new_zeros((size, *values.shape[indices.ndim :]))
+    return total.index_put((indices,), values, accumulate=True)
+
+
+class AddAt(LinearMap):
+    """Each row added to the row of the result that its index names: the transpose of take."""
+
+    operands = ("values", "indices")
+    size: Size
+    formula = "y_k = Σ values_i over i with indices_i = k"
+    latex = r"\sum_{{{indices} = k}} {values}"
+    numpy = add_at
+    torch = add_at_torch
+    samples = [
+        Sample(real(3), klass(4, 3), size=Dim.of(4)),
+        Sample(real(3, 2), klass(2, 3), size=Dim.of(2)),
+        Sample(real(2), klass(4), size=Dim.of(4)),
+        Sample(real(2, 3, 2), klass(4, 2, 3), size=Dim.of(4)),
+    ]
+    bad_samples = [Sample(real(3), klass(4, 2), size=Dim.of(4)), Sample(real(3), real(3), size=Dim.of(4))]
+
+    def wants(self, types: Sequence[TensorType]) -> list[Elem | None]:
+        return [REAL if types[0].elem.kind != "real" else None, None]
+
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        values, indices = types
+        need_labels(self, indices, 1)
+        blame = [(0, f"is {describe(values)}"), (1, f"is {describe(indices)}")]
+        if indices.rank > values.rank:
+            raise Mismatch("shapes do not agree", blame=blame, help="each row needs an index")
+        for a, b in zip(values.shape, indices.shape, strict=False):
+            need_equal(self, u, a, b, blame=blame, help="each row needs an index")
+        return TensorType(REAL, (self.size, *values.shape[indices.rank :]))
+
+    def batch(self, b: Batching, values: Sequence[Value], types: Sequence[TensorType]) -> Value:
+        rows, indices = values
+        count = types[1].rank
+        if b.has(indices):
+            hot = b.mark(fn.one_hot(indices, classes=self.size))
+            rows = b.spread(rows, types[0])
+            flat_hot = fn.reshape(hot, shape=(b.size, product(types[1].shape), self.size))
+            rest = types[0].shape[count:]
+            flat_rows = fn.reshape(rows, shape=(b.size, product(types[1].shape), product(rest)))
+            summed = fn.transpose_last(flat_hot) @ flat_rows
+            return b.mark(fn.reshape(summed, shape=(b.size, self.size, *rest)))
+        order = (*range(1, count + 1), 0, *range(count + 1, types[0].rank + 1))
+        summed = fn.add_at(fn.permute(rows, axes=order), indices, size=self.size)
+        rank = summed.type.rank
+        return b.mark(fn.permute(summed, axes=(1, 0, *range(2, rank))))
+
+    def jvp(self, tangents: Sequence[Value | None], y: Value, *xs: Value) -> Value | None:
+        return None if tangents[0] is None else fn.add_at(tangents[0], xs[1], size=self.size)
+
+    def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
+        return [fn.take(cotangent, xs[1], axis=0), None]
+
+
+class TakeAlong(LinearMap):
+    """The entries at these places along an axis, each line with places of its own.
+
+    Both operands have the same number of axes; those of size 1 broadcast.
+    """
+
+    operands = ("x", "indices")
+    axis: Axis = -1
+    formula = "y_ij = x_i,indices_ij"
+    latex = "{x}_{{{indices}}}"
+    numpy = "np.take_along_axis(x, indices, axis=axis)"
+    torch = "torch.take_along_dim(x, indices, dim=axis)"
+    samples = [
+        Sample(real(4), klass(4, 2)),
+        Sample(real(2, 4), klass(4, 2, 1)),
+        Sample(real(3, 4), klass(3, 2, 4), axis=0),
+        Sample(real(2, 4, 3), klass(4, 2, 3, 1), axis=1),
+    ]
+    bad_samples = [Sample(real(4), klass(4)), Sample(real(2, 4), klass(4, 3, 1)), Sample(real(4), real(4))]
+
+    def wants(self, types: Sequence[TensorType]) -> list[Elem | None]:
+        return [None, None]
+
+    def canonical(self, types: Sequence[Any]) -> Op:
+        return self.with_attrs(axis=axis_of(self, self.axis, types[0].rank))
+
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        x, indices = types
+        need_labels(self, indices, 1)
+        if indices.rank != x.rank:
+            raise Mismatch(
+                "shapes do not agree",
+                blame=[(0, f"is {describe(x)}"), (1, f"is {describe(indices)}")],
+                help="`take_along` needs as many axes in both",
+            )
+        axis = axis_of(self, self.axis, x.rank)
+        lines = [TensorType(t.elem, _without(t.shape, axis)) for t in types]
+        shape = list(broadcast(u, self, lines))
+        shape.insert(x.rank + axis, indices.shape[axis])
+        return TensorType(x.elem, tuple(shape))
+
+    def jvp(self, tangents: Sequence[Value | None], y: Value, *xs: Value) -> Value | None:
+        return None if tangents[0] is None else fn.take_along(tangents[0], xs[1], axis=self.axis)
+
+    def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
+        x, indices = xs
+        axis = axis_of(self, self.axis, x.type.rank)
+        last = axis == -1
+        if not last:
+            indices, cotangent = _swapped(indices, axis), _swapped(cotangent, axis)
+        hot = fn.one_hot(indices, classes=x.shape[axis])
+        if indices.shape[-1] == 1:
+            spread = cotangent * fn.squeeze(hot, axis=-2)
+        else:
+            spread = fn.sum(fn.unsqueeze(cotangent, axis=-1) * hot, axis=-2)
+        return [summed_to(spread if last else _swapped(spread, axis), x.shape), None]
+
+
+def _without(shape: Any, axis: int) -> Any:
+    place = len(shape) + axis
+    return (*shape[:place], *shape[place + 1 :])
+
+
+def _swapped(x: Value, axis: int) -> Value:
+    """The axis and the last one swapped."""
+    order = list(range(-x.type.rank, 0))
+    order[axis], order[-1] = order[-1], order[axis]
+    return fn.permute(x, axes=tuple(order))
+
+
+def pick(z: Value, y: Value) -> Value:
+    """The entry of the last axis that a label names: z_y."""
+    return fn.squeeze(fn.take_along(z, fn.unsqueeze(y, axis=-1), axis=-1), axis=-1)

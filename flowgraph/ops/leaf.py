@@ -1,0 +1,333 @@
+"""Where values come from, and the operations that only the compiler itself writes.
+
+Inputs, targets, params and literals; a circle's excitation; conversions; the results of nodes
+with several; means and sums over the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..types import (
+    REAL,
+    Dim,
+    Elem,
+    Mismatch,
+    Size,
+    TensorType,
+    TupleType,
+    Type,
+    Unifier,
+    describe,
+    shape_text,
+)
+from .base import (
+    Elementwise,
+    LinearMap,
+    NonDifferentiable,
+    Op,
+    Sample,
+    Value,
+    fn,
+    need_equal,
+    real,
+)
+
+
+class Leaf(Op, abstract=True):
+    """A node without operands; `type` is declared, not inferred."""
+
+    operands = ()
+    type: Any
+
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        return u.type(self.type)
+
+    def evaluate(self, arrays: Sequence[Any], types: Sequence[Any], sizes: Mapping[str, int]) -> Any:
+        raise KeyError(f"a value for this {self.name} is needed")
+
+
+class Input(Leaf):
+    """A value given per example."""
+
+
+class Target(Leaf):
+    """A value known in training and metrics only."""
+
+
+class Param(Leaf):
+    """A trainable array with its initialiser."""
+
+    init: Any
+
+
+class Array:
+    """An array that may stand in a graph: immutable, hashed by its contents."""
+
+    __slots__ = ("data",)
+    data: np.ndarray
+
+    def __init__(self, data: Any) -> None:
+        array = np.array(data)
+        array.flags.writeable = False
+        self.data = array
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Array) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def __repr__(self) -> str:
+        return f"Array({self.data.tolist()!r})"
+
+
+class Const(Op):
+    """A literal: a number, true or false, or an array of numbers.
+
+    kind: its element type, where that is not the one it is written in (`x + 1` on reals).
+    """
+
+    operands = ()
+    value: Any
+    kind: str = ""
+
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        return TensorType(Elem(self.kind or _kind(self.value)), tuple(Dim.of(n) for n in self.shape))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.data.shape if isinstance(self.value, Array) else ()
+
+    def as_kind(self, kind: str) -> Op:
+        """The literal as another element type; a whole number stays written as one."""
+        return Const(value=self.value, kind="" if kind == _kind(self.value) else kind)
+
+    def evaluate(self, arrays: Sequence[Any], types: Sequence[Any], sizes: Mapping[str, int]) -> Any:
+        data = self.value.data if isinstance(self.value, Array) else self.value
+        return np.asarray(data, dtype=DTYPES[self.kind or _kind(self.value)])
+
+
+DTYPES: dict[str, Any] = {"real": np.float64, "int": np.int64, "class": np.int64, "bool": np.bool_}
+"""The simulator's dtype of each element type."""
+
+
+def _kind(value: Any) -> str:
+    if not isinstance(value, Array):
+        return "bool" if isinstance(value, bool) else "int" if isinstance(value, int) else "real"
+    return {"b": "bool", "i": "int", "u": "int"}.get(value.data.dtype.kind, "real")
+
+
+class WeightedSum(Elementwise):
+    """The excitation of a circle: bias + Σ weightᵢ xᵢ, in the order written."""
+
+    operands = ("*xs",)
+    weights: Any
+    bias: Any = None
+    shape: Any = None
+    """The circle's declared shape, until it is checked; the wires together must give it."""
+    latex = r"\xi"
+    samples = [
+        Sample(real(), real(), weights=(-1, 0.5), bias=0.5),
+        Sample(real(3), real(), real(3), weights=(1, 2.5, -1)),
+    ]
+
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        found = super().rule(u, *types)
+        assert isinstance(found, TensorType)
+        if self.shape is None:
+            return found
+        if len(found.shape) != len(self.shape):
+            said = "a single number" if not self.shape else shape_text(self.shape)
+            raise Mismatch(
+                "the wires do not fit the circle they end in",
+                blame=[(slot, f"is {describe(t)}") for slot, t in enumerate(types) if t.shape],
+                help=f"the circle is {said}, its wires together give {describe(found)}",
+            )
+        for have, want in zip(found.shape, self.shape, strict=True):
+            need_equal(
+                self,
+                u,
+                have,
+                want,
+                blame=[(slot, f"is {describe(t)}") for slot, t in enumerate(types) if t.shape],
+                help=f"the layer has {want} circles",
+            )
+        return found
+
+    def canonical(self, types: Sequence[Any]) -> Op:
+        return self.with_attrs(shape=None)
+
+    def form(self, target: str, types: Sequence[Any]) -> str:
+        text = "" if self.bias is None else repr(self.bias)
+        for slot, weight in enumerate(self.weights):
+            sign = "-" if weight < 0 else "+"
+            term = f"xs[{slot}]" if abs(weight) == 1 else f"{abs(weight)!r} * xs[{slot}]"
+            if text:
+                text += f" {sign} {term}"
+            else:
+                text = f"-{term}" if weight < 0 else term
+        return text
+
+    def evaluate(self, arrays: Sequence[Any], types: Sequence[Any], sizes: Mapping[str, int]) -> Any:
+        total = None if self.bias is None else np.float64(self.bias)
+        for weight, x in zip(self.weights, arrays, strict=True):
+            total = weight * x if total is None else total + weight * x
+        return total
+
+    def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
+        return list(self.weights)
+
+
+class SizeValue(NonDifferentiable):
+    """A symbolic size as a number."""
+
+    operands = ()
+    size: Size
+    kind: str = ""
+    latex = "{size}"
+    numpy = "size"
+    torch = "size"
+
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        return TensorType(Elem(self.kind or "int"))
+
+    def as_kind(self, kind: str) -> Op:
+        """The size as another element type."""
+        return self.with_attrs(kind=kind)
+
+    def evaluate(self, arrays: Sequence[Any], types: Sequence[Any], sizes: Mapping[str, int]) -> Any:
+        return np.asarray(self.size.at(sizes), dtype=DTYPES[self.kind or "int"])
+
+
+class Identity(LinearMap):
+    """The value itself, under another name."""
+
+    latex = "{x}"
+    numpy = "x"
+    torch = "x"
+    torch_module = "nn.Identity()"
+    samples = [Sample(real(2, 3))]
+
+    def wants(self, types: Sequence[Any]) -> list[Elem | None]:
+        return [None]
+
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        return types[0]
+
+    def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
+        return [cotangent]
+
+
+class Cast(NonDifferentiable, Elementwise):
+    """Another element type: 1 for true, whole numbers as reals."""
+
+    kind: str
+    takes = "any"
+    latex = "{x}"
+    samples = [Sample(real(2, 3), kind="real")]
+
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        return TensorType(Elem(self.kind), types[0].shape)
+
+    def form(self, target: str, types: Sequence[Any]) -> str:
+        if target == "torch":
+            return {"real": "x.to(real)", "int": "x.to(torch.int64)", "bool": "x.to(torch.bool)"}[self.kind]
+        return {"real": "x.astype(real)", "int": "x.astype(np.int64)", "bool": "x.astype(bool)"}[self.kind]
+
+
+class Item(Op):
+    """One result of a node that has several."""
+
+    index: int
+    count: int
+    latex = "{x}"
+    numpy = "x[index]"
+    torch = "x[index]"
+
+    def wants(self, types: Sequence[Any]) -> list[Elem | None]:
+        return [None]
+
+    def rule(self, u: Unifier, *types: Any) -> Type:
+        if not isinstance(types[0], TupleType):
+            raise Mismatch(
+                f"one value cannot be taken apart into {self.count} names",
+                blame=[(0, f"is one value, {describe(types[0])}")],
+                help="operations with several results are `split` and the like",
+            )
+        if len(types[0].items) != self.count:
+            raise Mismatch(
+                f"{self.count} names for {len(types[0].items)} values",
+                blame=[(0, f"gives {len(types[0].items)} values")],
+                help="write one name for each value",
+            )
+        return types[0].items[self.index]
+
+
+class BatchMean(LinearMap):
+    """The mean over the batch axis, 0 for an empty batch."""
+
+    latex = r"\frac{{1}}{{N}}\sum_n {x}_n"
+    samples = [Sample(real(4)), Sample(real(1))]
+
+    @staticmethod
+    def numpy(values):  # type: ignore[no-untyped-def]
+        """Mean over the batch, 0 for an empty one."""
+        return np.sum(values) / max(len(values), 1)
+
+    @staticmethod
+    def torch(values):  # type: ignore[no-untyped-def]
+        """Mean over the batch, 0 for an empty one."""
+        return values.sum() / max(len(values), 1)
+
+    operands = ("values",)
+
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        return TensorType(REAL, types[0].shape[1:])
+
+    def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
+        size = xs[0].shape[0]
+        return [fn.expand(fn.share(cotangent, size=size), shape=xs[0].shape)]
+
+
+class BatchSum(LinearMap):
+    """The sum over the batch axis."""
+
+    latex = r"\sum_n {x}_n"
+    numpy = "np.sum(x, axis=0)"
+    torch = "torch.sum(x, dim=0)"
+    samples = [Sample(real(4))]
+
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        return TensorType(REAL, types[0].shape[1:])
+
+    def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
+        return [fn.expand(cotangent, shape=xs[0].shape)]
+
+
+class Share(LinearMap):
+    """The value over a number of examples, counted as at least one: an example's share."""
+
+    size: Size
+    latex = r"\frac{{{x}}}{{N}}"
+    numpy = "x / max(size, 1)"
+    torch = "x / max(size, 1)"
+    samples = [Sample(real(3), size=Dim.of(4)), Sample(real(), size=Dim.of(0))]
+
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        return types[0]
+
+    def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
+        return [fn.share(cotangent, size=self.size)]
+
+
+class ZerosLike(NonDifferentiable, Elementwise):
+    """Zeros of the same shape."""
+
+    latex = "0"
+    numpy = "np.zeros_like(x)"
+    torch = "torch.zeros_like(x)"
+    samples = [Sample(real(2, 3))]

@@ -1,0 +1,95 @@
+"""Run any typed graph in float64, node by node: the reference for every target.
+
+Assumes a typed graph. Promises the value of every node, computed by the numpy form of its
+declaration on float64, int64 and bool arrays; numbers that arise outside an operation's
+domain are nan or inf, as in numpy, without a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..graph import Graph, Node
+from ..ops.leaf import DTYPES
+from ..types import Dim, TensorType
+
+
+class ShapeClash(Exception):
+    """A value given does not have the shape its node has. `name` is the node's."""
+
+    def __init__(self, name: str, message: str) -> None:
+        self.name = name
+        super().__init__(message)
+
+
+def simulate(graph: Graph, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The value of every node by name.
+
+    values: one for each input, target and param that is used, of the shape its type says;
+    symbolic sizes are read off them. Raises ShapeClash.
+    """
+    sizes = bind_sizes(graph, values)
+    known: dict[str, Any] = {}
+    with np.errstate(all="ignore"):
+        for node in graph:
+            if node.op.name in ("input", "target", "param"):
+                if node.name in values:
+                    known[node.name] = as_array(node, values[node.name])
+                continue
+            if any(o not in known for o in node.operands):
+                continue  # needs a target that was not given
+            types = [graph[o].type for o in node.operands]
+            known[node.name] = node.op.evaluate([known[o] for o in node.operands], types, sizes)
+    return known
+
+
+def as_array(node: Node, value: Any) -> np.ndarray:
+    """A value as the array the simulator works with."""
+    return np.asarray(value, dtype=DTYPES[node.type.elem.kind])
+
+
+def bind_sizes(graph: Graph, values: Mapping[str, Any]) -> dict[str, int]:
+    """The symbolic sizes, read off the shapes of the values. Raises ShapeClash."""
+    sizes: dict[str, int] = {}
+    for name in (*graph.inputs, *graph.targets, *graph.params):
+        if name in values:
+            _bind_shape(name, graph[name].type, np.shape(values[name]), sizes)
+    for requirement in graph.requires:
+        if not holds(requirement.condition, sizes):
+            raise ShapeClash("", requirement.message)
+    return sizes
+
+
+def _bind_shape(name: str, type: TensorType, shape: tuple[int, ...], sizes: dict[str, int]) -> None:
+    if len(shape) != type.rank:
+        raise ShapeClash(name, f"`{name}` has {len(shape)} axes, not {type.rank}")
+    for size, given in zip(type.shape, shape, strict=True):
+        assert isinstance(size, Dim)
+        if len(size.symbols) == 1 and size == Dim.symbol(size.symbols[0]):
+            sizes.setdefault(size.symbols[0], given)
+        if all(s in sizes for s in size.symbols) and size.at(sizes) != given:
+            raise ShapeClash(name, f"`{name}` has size {given} where {size} = {size.at(sizes)} is needed")
+
+
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+    "%": lambda a, b: a % b,
+}
+
+
+def holds(condition: Any, sizes: Mapping[str, int]) -> Any:
+    """The value of a requirement's condition."""
+    if isinstance(condition, Dim):
+        return condition.at(sizes)
+    if isinstance(condition, tuple):
+        op, left, right = condition
+        return OPERATORS[op](holds(left, sizes), holds(right, sizes))
+    return condition
