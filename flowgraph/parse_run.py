@@ -79,6 +79,8 @@ class Run:
         self.brackets: list[Bracket] = []
         self.last: Any = None
         self.can_skip_braces = True
+        # Line breaks before this offset are followed, after comments only, by `|>`.
+        self.joined_until = 0
         self.parser = lark.parse_interactive(self.text)
         self.state = self.parser.parser_state
         self.tables = self.state.parse_conf.states
@@ -168,7 +170,13 @@ class Run:
         if last_kind in _CONTINUES:
             # At a statement word or the end of the text the parser shall see that the line ends.
             return next_line < len(text) and not _WORD_LINE.match(text, next_line)
-        return text[next_line : next_line + 1] in ("|", "#") and bool(_PIPE_LINE.match(text, next_line))
+        if next_line < self.joined_until:
+            return True
+        if text[next_line : next_line + 1] not in ("|", "#"):
+            return False
+        pipe = _PIPE_LINE.match(text, next_line)
+        self.joined_until = pipe.end() if pipe else 0
+        return pipe is not None
 
     def _check_depth(self, token: Any, kind: str) -> None:
         if kind in _CLOSERS or len(self.brackets) < MAX_DEPTH:

@@ -54,8 +54,8 @@ class Body:
     depth: int = 1
     lines: list[str] = field(default_factory=list)
     sizes_used: dict[str, None] = field(default_factory=dict)
-    skip: frozenset[str] = frozenset()
-    """Nodes that another form has swallowed (the inner layers of an nn.Sequential)."""
+    last: str = ""
+    """The one value that the function returns, which needs no variable of its own."""
 
     def __post_init__(self) -> None:
         self._pending: dict[str, ast.expr] = {}
@@ -124,7 +124,8 @@ class Body:
             return
         value = self._expression(node)
         short = len(source.text(value)) <= INLINE_ROOM
-        if self.level > 0 and node.hint is None and uses <= 1 and short:
+        unnamed = node.hint is None or node.name == self.last
+        if self.level > 0 and unnamed and uses <= 1 and short:
             self._pending[node.name] = value
             return
         self._assign(node, value)
@@ -155,7 +156,7 @@ class Body:
     def _expression(self, node: Node) -> ast.expr:
         """The node's form, its operands put in; operands are set apart until it fits."""
         operands = self.operands_of(node)
-        form = None if node.name in self.skip else self._form(node)
+        form = self._form(node)
         if isinstance(form, str):
             self._set_apart_repeated(node, form)
         prefix = f"{node.hint or node.name} = "

@@ -167,6 +167,7 @@ class _Module:
             start = [f"    {output_variables(self.graph, body)} = forward({passed})"]
         used = self._used(wanted, body)
         unpack = self._unpack(body, [p for p in self.graph.params if p in used])
+        body.last = wanted[0] if len(wanted) == 1 else ""
         values = body.run(wanted)
         last = finish(values)
         sizes = bind_size_lines(self.graph, body, given)
@@ -200,13 +201,24 @@ class _Module:
         return lines
 
     def _unpack(self, body: Body, params: list[str]) -> list[str]:
+        """Lines that give the parameters variables, on one line where they fit."""
+        nodes = [self.graph[p] for p in params]
+        variables = [body.namer.variable(str(n.hint)) for n in nodes]
+        body.variables.update({p: name(v) for p, v in zip(params, variables, strict=True)})
+        if not nodes:
+            return []
+        values: list[ast.expr] = [ast.Subscript(name("params"), ast.Constant(n.hint), ast.Load()) for n in nodes]
+        notes = [shape_note(n.type) if n.type.shape else "" for n in nodes]
+        together = ", ".join(variables) + " = " + ", ".join(source.text(v) for v in values)
+        note = ", ".join(shape_note(n.type) for n in nodes) if any(notes) else ""
+        if len(together) + len(note) + 8 <= source.WIDTH:
+            return [f"    {together}  # {note}" if note else f"    {together}"]
+        short = f"    {', '.join(variables)} = (params[name] for name in PARAMS)"
+        if tuple(params) == self.graph.params and not any(notes) and len(short) <= source.WIDTH:
+            return [short]
         lines = []
-        for param in params:
-            node = self.graph[param]
-            variable = body.namer.variable(str(node.hint))
-            body.variables[param] = name(variable)
-            value = ast.Subscript(name("params"), ast.Constant(node.hint), ast.Load())
-            lines += source.assign(variable, value, note=shape_note(node.type) if node.type.shape else "")
+        for variable, value, own in zip(variables, values, notes, strict=True):
+            lines += source.assign(variable, value, note=own)
         return lines
 
     def _forward(self) -> list[str]:
@@ -225,7 +237,8 @@ class _Module:
     def _loss(self) -> list[str]:
         terms = self.graph.results_of("loss")
         names = ", ".join(t.label for t in terms)
-        doc = f"Return the sum of the losses {names}." if len(terms) > 1 else "Return the loss."
+        over = "the sum over the batch" if terms[0].by == "sum" else "the mean over the batch"
+        doc = f"Return the sum of the losses {names}." if len(terms) > 1 else f"Return the loss, {over}."
 
         def finish(found: dict[str, ast.expr]) -> list[str]:
             total = found[terms[0].node]

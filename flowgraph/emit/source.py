@@ -207,7 +207,7 @@ def _lines(prefix: str, value: ast.expr, depth: int) -> list[str]:
     flat = text(value)
     _check(flat, value)
     indent = INDENT * depth
-    if len(indent) + len(prefix) + len(flat) <= WIDTH:
+    if len(indent) + len(prefix) + len(flat) <= WIDTH and not _one_each(value):
         return [indent + prefix + flat]
     bracket = _bracketed(value)
     if bracket is not None:
@@ -249,19 +249,27 @@ def _explode(start: str, bracket: tuple[str, str, str], value: ast.expr, depth: 
     inner = INDENT * (depth + 1)
     children = _children(value)
     flat = ", ".join(p + text(c) for p, c in children)
-    one = isinstance(value, (ast.Call,)) and not (len(children) == 1 and _bracketed(children[0][1]) and False)
-    if one and len(inner) + len(flat) <= WIDTH:
+    if isinstance(value, ast.Call) and not _one_each(value) and len(inner) + len(flat) <= WIDTH:
         return [f"{start}{head}{opening}", inner + flat, f"{INDENT * depth}{closing}{tail}"]
+    comma = "" if isinstance(value, ast.Call) and len(children) == 1 else ","
     lines = [f"{start}{head}{opening}"]
     for prefix, child in children:
         whole = inner + prefix + text(child)
         nested = _bracketed(child)
-        if len(whole) + 1 <= WIDTH or nested is None:
-            lines.append(whole + ",")
+        if nested is not None and (len(whole) + 1 > WIDTH or _one_each(child)):
+            lines += _explode(inner + prefix, nested, child, depth + 1, comma)
         else:
-            lines += _explode(inner + prefix, nested, child, depth + 1, ",")
+            lines.append(whole + comma)
     lines.append(f"{INDENT * depth}{closing}{tail}")
     return lines
+
+
+def _one_each(value: ast.expr) -> bool:
+    """Calls that read better with one argument a line, and calls around them."""
+    if not isinstance(value, ast.Call):
+        return False
+    named = isinstance(value.func, ast.Name) and value.func.id == "OrderedDict"
+    return named or any(_one_each(a) for a in value.args)
 
 
 def _terms(value: ast.expr) -> list[str]:

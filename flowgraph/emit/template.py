@@ -90,6 +90,11 @@ def size_expression(variable: Callable[[str], str]) -> Sizes:
     return write
 
 
+def _axes(axes: Any) -> Any:
+    """One axis stands without a tuple around it."""
+    return axes[0] if isinstance(axes, tuple) and len(axes) == 1 else axes
+
+
 @cache
 def _parsed(form: str) -> ast.expr:
     return ast.parse(form, mode="eval").body
@@ -117,7 +122,7 @@ def instantiate(
     renamed: helpers that have another name in this module.
     """
     bound = bind_operands(op, operands)
-    attrs = op.values
+    attrs = {a.name: _axes(getattr(op, a.name)) if a.kind == "Axes" else getattr(op, a.name) for a in op.attrs}
     if not isinstance(form, str):
         made = _helper_call(form, bound, attrs, module, sizes)
         assert isinstance(made.func, ast.Name)

@@ -62,7 +62,7 @@ class _Module:
             body += ["", *self._metrics()]
         outputs = self.graph.results_of("output")
         about = arguments(self.graph, outputs) or "No outputs"
-        lines = [f"class {self.class_name}(nn.Module):", f'    """{about[:1].upper()}{about[1:]}."""', "", *body]
+        lines = [f"class {self.class_name}(nn.Module):", f'    """{about}."""', "", *body]
         parts = [lines]
         if self.graph.results_of("loss"):
             parts.append(self._loss_class())
@@ -174,6 +174,7 @@ class _Module:
         start = []
         if title != "forward" and reaches_through(self.graph, wanted):
             start = self._from_forward(body, wanted)
+        body.last = wanted[0] if len(wanted) == 1 else ""
         found = body.run(wanted)
         last = finish(found)
         sizes = [f"    {line}" for line in bind_size_lines(self.graph, body, given)]

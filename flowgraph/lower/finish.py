@@ -38,7 +38,8 @@ def finish(
     graph.close(scope.inputs, scope.targets, params, found)
     if not results.says_outputs:
         graph.results = (*_default_outputs(scope, graph, results), *found)
-    _warn_unused(scope)
+    if not scope.found.has_errors:
+        _warn_unused(scope)
     statics = {s.name: s.value for s in scope.symbols.values() if s.kind in ("size", "const")}
     return Program(
         graph,

@@ -4,6 +4,8 @@ from . import (  # noqa: F401
     activation,
     arithmetic,
     axes,
+    creator,
+    einsum,
     elementwise,
     gather,
     init,

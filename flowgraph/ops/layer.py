@@ -25,11 +25,11 @@ class Linear(Composite):
     formula = "x Wᵀ + b"
     latex = "{x} {weight}^T"
     samples = [
-        Sample(real(3), real(2, 3), real(2), out=2),
-        Sample(real(4, 3), real(2, 3), real(2), out=2),
-        Sample(real(3), real(2, 3), out=2, bias=False),
+        Sample(real(3), real(2, 3), real(2), out=Dim.of(2)),
+        Sample(real(4, 3), real(2, 3), real(2), out=Dim.of(2)),
+        Sample(real(3), real(2, 3), out=Dim.of(2), bias=False),
     ]
-    bad_samples = [Sample(real(), real(2, 3), real(2), out=2), Sample(real(4), real(2, 3), real(2), out=2)]
+    bad_samples = [Sample(real(), real(2, 3), real(2), out=Dim.of(2)), Sample(real(4), real(2, 3), real(2), out=Dim.of(2))]
     example = "h = linear(x, 3)"
 
     def parameters(self, u: Unifier, *types: TensorType) -> list[Parameter]:
@@ -102,3 +102,80 @@ def around_zero(fan_in: Dim) -> Uniform:
     """PyTorch's distribution for linear layers: uniform in ±1/√fan_in."""
     bound = 1 / math.sqrt(max(fan_in.value or 0, 1))
     return Uniform(a=-bound, b=bound)
+
+
+class Bilinear(Composite):
+    """For each output k the bilinear form aᵀ W_k b + bias_k, with W [out, in1, in2].
+
+    Works on the last axes, the others of both operands being equal. Weight and bias start
+    uniform in ±1/√in1, as in PyTorch.
+    """
+
+    group = "layers"
+    operands = ("a", "b", "weight", "bias?")
+    params = ("weight", "bias")
+    out: Size
+    bias: bool = True
+    formula = "y_k = Σ_ij a_i W_kij b_j + bias_k"
+    latex = "{a}^T {weight} {b}"
+    samples = [
+        Sample(real(3), real(4), real(2, 3, 4), real(2), out=Dim.of(2)),
+        Sample(real(5, 3), real(5, 4), real(2, 3, 4), real(2), out=Dim.of(2)),
+        Sample(real(3), real(4), real(2, 3, 4), out=Dim.of(2), bias=False),
+    ]
+    bad_samples = [
+        Sample(real(), real(4), real(2, 3, 4), out=Dim.of(2), bias=False),
+        Sample(real(3), real(5), real(2, 3, 4), out=Dim.of(2), bias=False),
+        Sample(real(5, 3), real(6, 4), real(2, 3, 4), out=Dim.of(2), bias=False),
+    ]
+    example = "h = bilinear(a, b, 3)"
+
+    def parameters(self, u: Unifier, *types: TensorType) -> list[Parameter]:
+        left, right = last_size(self, u, types[0], 0), last_size(self, u, types[1], 1)
+        init = around_zero(left)
+        made = [Parameter("weight", (Dim.of(self.out), left, right), init)]
+        return [*made, Parameter("bias", (Dim.of(self.out),), init)] if self.bias else made
+
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        a, b, weight = types[:3]
+        for slot, t in enumerate((a, b)):
+            if t.rank == 0:
+                raise no_axis(self, t, slot)
+        blame = [(0, f"is {describe(u.tensor(a))}"), (1, f"is {describe(u.tensor(b))}")]
+        if a.rank != b.rank:
+            raise Mismatch("shapes do not agree", blame=blame, help="all axes but the last must be equal")
+        for x, y in zip(a.shape[:-1], b.shape[:-1], strict=True):
+            need_equal(self, u, x, y, blame=blame, help="all axes but the last must be equal")
+        for slot, (x, w) in enumerate(zip((a, b), weight.shape[1:], strict=True)):
+            need_equal(
+                self,
+                u,
+                x.shape[-1],
+                w,
+                blame=[(slot, f"is {describe(u.tensor(x))}"), (2, f"is {describe(u.tensor(weight))}")],
+                help=f"its last size must be the weight's {u.resolve(w)}",
+            )
+        return TensorType(REAL, (*u.shape(a.shape[:-1]), weight.shape[0]))
+
+    def form(self, target: str, types: Sequence[Any]) -> str:
+        bias = len(types) == 4
+        if target == "torch":
+            return "F.bilinear(a, b, weight, bias)" if bias else "F.bilinear(a, b, weight)"
+        product = 'np.einsum("...i,kij,...j->...k", a, weight, b)'
+        return f"{product} + bias" if bias else product
+
+    def torch_layer(self, types: Sequence[Any]) -> str:
+        bias = "" if len(types) == 4 else ", bias=False"
+        return f"nn.Bilinear({types[0].shape[-1]}, {types[1].shape[-1]}, {Dim.of(self.out)}{bias})"
+
+    def batch(self, b: Batching, values: Sequence[Value], types: Sequence[TensorType]) -> Value:
+        if any(b.has(v) for v in values[2:]):
+            return b.inline(self, values, types)
+        left, right = (b.spread(v, t) for v, t in zip(values[:2], types[:2], strict=True))
+        return b.apply(self, left, right, *values[2:])
+
+    def expand(self, *xs: Value) -> Value:
+        a, b, weight = xs[:3]
+        lead = "".join(c for c in "lmnopqrstuvwxyz"[: a.type.rank - 1])
+        product = fn.einsum(a, weight, b, subscripts=f"{lead}i,kij,{lead}j->{lead}k")
+        return product + xs[3] if len(xs) == 4 else product

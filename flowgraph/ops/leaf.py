@@ -267,23 +267,24 @@ class Item(Op):
         return types[0].items[self.index]
 
 
+def batch_mean(values):
+    """Mean over the batch, 0 for an empty one."""
+    return np.sum(values) / max(len(values), 1)
+
+
+def batch_mean_torch(values):
+    """Mean over the batch, 0 for an empty one."""
+    return values.sum() / max(len(values), 1)
+
+
 class BatchMean(LinearMap):
     """The mean over the batch axis, 0 for an empty batch."""
 
-    latex = r"\frac{{1}}{{N}}\sum_n {x}_n"
-    samples = [Sample(real(4)), Sample(real(1))]
-
-    @staticmethod
-    def numpy(values):  # type: ignore[no-untyped-def]
-        """Mean over the batch, 0 for an empty one."""
-        return np.sum(values) / max(len(values), 1)
-
-    @staticmethod
-    def torch(values):  # type: ignore[no-untyped-def]
-        """Mean over the batch, 0 for an empty one."""
-        return values.sum() / max(len(values), 1)
-
     operands = ("values",)
+    latex = r"\frac{{1}}{{N}}\sum_n {values}_n"
+    numpy = batch_mean
+    torch = batch_mean_torch
+    samples = [Sample(real(4)), Sample(real(1))]
 
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         return TensorType(REAL, types[0].shape[1:])
@@ -297,8 +298,8 @@ class BatchSum(LinearMap):
     """The sum over the batch axis."""
 
     latex = r"\sum_n {x}_n"
-    numpy = "np.sum(x, axis=0)"
-    torch = "torch.sum(x, dim=0)"
+    numpy = "np.sum(x)"
+    torch = "torch.sum(x)"
     samples = [Sample(real(4))]
 
     def rule(self, u: Unifier, *types: TensorType) -> Type:

@@ -1,216 +1,252 @@
-"""Losses: a number for each example, however many entries an example has.
+"""Losses that compare prediction and target entry by entry; the mean over the example's entries.
 
-The mean is taken over the entries of the example, or over its positions where the last axis
-is that of the classes; `axis` names other axes to average over. What is averaged over the
-batch is the loss statement's business, not these operations'.
+Each gives one number for each example; what is done over the batch is the loss statement's
+business. `axis` names the axes to average over, where not all of them are meant. Losses over
+classes are in `class_loss.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ..types import REAL, Elem, Mismatch, TensorType, Type, Unifier, describe
-from .base import (
-    NONE,
-    Axes,
-    Composite,
-    Op,
-    Sample,
-    Value,
-    axes_of,
-    fn,
-    klass,
-    need_equal,
-    real,
-)
-from .reduce import kept_shape
-from .softmax import log_softmax
-
-if TYPE_CHECKING:
-    pass
-
-PAIR_SAMPLES = [
-    Sample(real(3), real(3)),
-    Sample(real(), real()),
-    Sample(real(2, 3), real(2, 3)),
-    Sample(real(2, 3), real(2, 3), axis=-1),
-]
-BAD_PAIRS = [Sample(real(3), real(4)), Sample(real(3), real()), Sample(real(2, 3), real(3))]
+from ..types import REAL, Mismatch, TensorType, Type, Unifier, describe
+from .base import Axes, Op, Sample, Value, axes_of, fn, need_equal, real
+from .reduce import axis_count, kept_shape
 
 
-class PairLoss(Composite, abstract=True):
-    """The mean of an error of each entry; both operands have the same shape."""
+def need_same_shape(op: Op, u: Unifier, a: TensorType, b: TensorType) -> None:
+    """Unify the shapes of prediction and target, or raise Mismatch."""
+    blame = [(0, f"is {describe(u.tensor(a))}"), (1, f"is {describe(u.tensor(b))}")]
+    cure = f"`{op.name}` compares entry by entry: both need the same shape"
+    if a.rank != b.rank:
+        raise Mismatch("shapes do not agree", blame=blame, help=cure)
+    for x, y in zip(a.shape, b.shape, strict=True):
+        need_equal(op, u, x, y, blame=blame, help=cure)
+
+
+class Averaged(Op, abstract=True):
+    """A loss that is the mean over positions of an example; `canonical` counts their axes from the end."""
 
     group = "losses"
-    operands = ("h", "y")
-    axis: Axes = NONE
-    samples = PAIR_SAMPLES
-    bad_samples = BAD_PAIRS
+    axis: Axes = None
     example = "loss {name}(h, y)"
 
-    def canonical(self, types: Sequence[Any]) -> Op:
-        return self.with_attrs(axis=axes_of(self, self.axis, types[0].rank))
-
-    def rule(self, u: Unifier, *types: TensorType) -> Type:
-        h, y = types
-        need_same_shape(self, u, h, y)
-        return TensorType(REAL, kept_shape(u.shape(h.shape), axes_of(self, self.axis, h.rank), False))
-
-    def error(self, *xs: Value) -> Value:
-        """The error of each entry."""
+    def positions(self, types: Sequence[Any]) -> int:
+        """How many axes there are to average over."""
         raise NotImplementedError
 
-    def expand(self, *xs: Value) -> Value:
-        error = self.error(*xs)
-        axes = axes_of(self, self.axis, error.type.rank)
-        return fn.mean(error, axis=axes) if axes else error
+    def mean_axes(self, types: Sequence[Any]) -> tuple[int, ...]:
+        return axes_of(self, self.axis, self.positions(types))
+
+    def canonical(self, types: Sequence[Any]) -> Op:
+        axes = self.mean_axes(types)
+        return self.with_attrs(axis=axes[0] if len(axes) == 1 else axes)
 
     def form(self, target: str, types: Sequence[Any]) -> Any:
-        """The form of the error of each entry, within a mean."""
-        found = super().form(target, types)
-        if not isinstance(found, str):
-            return found
-        axes = axes_of(self, self.axis, types[0].rank)
-        if not axes:
+        """A function, which takes the mean itself; or a text for one position, in a mean."""
+        found = self.each(target, types)
+        axes = self.mean_axes(types)
+        if not axes or not isinstance(found, str):
             return found
         mean, word = ("np.mean", "axis") if target == "numpy" else ("torch.mean", "dim")
-        return f"{mean}({found}, {word}=axis)" if len(axes) < types[0].rank else f"{mean}({found})"
+        everything = len(axes) == self.positions(types)
+        return f"{mean}({found})" if everything else f"{mean}({found}, {word}=axis)"
+
+    def each(self, target: str, types: Sequence[Any]) -> Any:
+        """The form for one position."""
+        return super().form(target, types)
+
+    def averaged(self, each: Value, types: Sequence[Any]) -> Value:
+        """The mean over the positions of a value that has one number for each."""
+        axes = self.mean_axes(types)
+        return fn.mean(each, axis=axes) if axes else each
+
+    def shared(self, cotangent: Value, like: Value, types: Sequence[Any]) -> Value:
+        """The cotangent's share for each position; `like` has a number for each position."""
+        axes = self.mean_axes(types)
+        if not axes:
+            return cotangent
+        return fn.unsqueeze(fn.share(cotangent, size=axis_count(like.shape, axes)), axis=axes)
 
 
-def need_same_shape(op: Op, u: Unifier, h: TensorType, y: TensorType) -> None:
-    """Unify the shapes of prediction and target, or raise Mismatch."""
-    blame = [(0, f"is {describe(u.tensor(h))}"), (1, f"is {describe(u.tensor(y))}")]
-    cure = f"`{op.name}` compares entry by entry: both need the same shape"
-    if h.rank != y.rank:
-        raise Mismatch("shapes do not agree", blame=blame, help=cure)
-    for a, b in zip(h.shape, y.shape, strict=True):
-        need_equal(op, u, a, b, blame=blame, help=cure)
+class PairLoss(Averaged, abstract=True):
+    """The mean of an error of each entry. The author writes the error's forms and partials."""
+
+    operands = ("h", "y")
+    samples = [
+        Sample(real(3), real(3)),
+        Sample(real(), real()),
+        Sample(real(2, 3), real(2, 3)),
+        Sample(real(2, 3), real(2, 3), axis=-1),
+    ]
+    bad_samples = [
+        Sample(real(3), real(4)),
+        Sample(real(3), real()),
+        Sample(real(2, 3), real(3)),
+        Sample(real(3), real(3), axis=1),
+    ]
+
+    def positions(self, types: Sequence[Any]) -> int:
+        return types[0].rank
+
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        need_same_shape(self, u, *types)
+        return TensorType(REAL, kept_shape(u.shape(types[0].shape), self.mean_axes(types), False))
+
+    def partials(self, h: Value, y: Value) -> tuple[Value | float | None, Value | float | None]:
+        """The derivatives of an entry's error by prediction and target."""
+        raise NotImplementedError
+
+    def jvp(self, tangents: Sequence[Value | None], y: Value, *xs: Value) -> Value | None:
+        total: Value | None = None
+        for partial, tangent in zip(self.partials(*xs), tangents, strict=True):
+            if partial is not None and tangent is not None:
+                term = tangent * partial
+                total = term if total is None else total + term
+        return None if total is None else self.averaged(total, [x.type for x in xs])
+
+    def vjp(self, cotangent: Value, y: Value, *xs: Value) -> list[Value | None]:
+        share = self.shared(cotangent, xs[0], [x.type for x in xs])
+        return [None if p is None else share * p for p in self.partials(*xs)]
 
 
 class Mse(PairLoss):
-    """The mean squared error over the entries of the example."""
+    """The mean squared error."""
 
     formula = "mean (h - y)^2"
-    latex = r"\overline{{({h} - {y})^2}}"
-    numpy = "(h - y) ** 2"
-    torch = "(h - y) ** 2"
+    latex = r"\frac{{1}}{{n}}\sum ({h} - {y})^2"
+    numpy = "(h - y)**2"
+    torch = "(h - y)**2"
 
-    def error(self, *xs: Value) -> Value:
-        h, y = xs
-        return fn.square(h - y)
-
-
-# ---------------------------------------------------------------------------------------
-# Losses over classes: the class axis is the last
+    def partials(self, h: Value, y: Value) -> tuple[Value | float | None, Value | float | None]:
+        error = h - y
+        return 2 * error, -2 * error
 
 
-class ClassLoss(Composite, abstract=True):
-    """Of scores over classes [..., K] against labels class(K); the mean over other axes."""
+class Mae(PairLoss):
+    """The mean absolute error; its derivative where there is no error counts as 0."""
 
-    group = "losses"
-    operands = ("z", "y")
-    axis: Axes = NONE
-    samples = [Sample(real(3), klass(3)), Sample(real(2, 3), klass(3, 2))]
-    bad_samples = [
-        Sample(real(3), klass(4)),
-        Sample(real(), klass(3)),
-        Sample(real(2, 3), klass(3)),
-        Sample(real(3), klass(3, 2)),
+    formula = "mean |h - y|"
+    latex = r"\frac{{1}}{{n}}\sum |{h} - {y}|"
+    numpy = "np.abs(h - y)"
+    torch = "torch.abs(h - y)"
+    samples = [
+        Sample(real(3, high=-0.1), real(3, low=0.1)),
+        Sample(real(low=0.1), real(high=-0.1)),
+        Sample(real(2, 3, high=-0.1), real(2, 3, low=0.1), axis=0),
     ]
-    example = "loss {name}(z, y)"
 
-    def wants(self, types: Sequence[TensorType]) -> list[Elem | None]:
-        return [REAL if types[0].elem.kind != "real" else None, None]
+    def partials(self, h: Value, y: Value) -> tuple[Value | float | None, Value | float | None]:
+        side = fn.sign(h - y)
+        return side, -side
 
-    def canonical(self, types: Sequence[Any]) -> Op:
-        return self.with_attrs(axis=axes_of(self, self.axis, types[0].rank - 1))
+
+def huber(h, y, delta=1.0, axis=()):
+    """Half the squared error up to delta, a straight line beyond; the mean over axis."""
+    error = np.abs(h - y)
+    near = np.minimum(error, delta)
+    return np.mean(near * (error - 0.5 * near), axis=axis)
+
+
+class Huber(PairLoss):
+    """The squared error where it is small, the absolute error where it is large."""
+
+    delta: float = 1.0
+    formula = "mean of e^2 / 2 if |e| ≤ delta else delta (|e| - delta/2), with e = h - y"
+    latex = r"\mathrm{{Huber}}({h}, {y})"
+    numpy = huber
+    torch = 'F.huber_loss(h, y, reduction="none", delta=delta)'
+    samples = [
+        Sample(real(3, low=0.1, high=0.4), real(3, low=-0.4, high=-0.1)),
+        Sample(real(3, low=3, high=5), real(3), delta=0.5),
+        Sample(real(low=-5, high=-4), real(), delta=1.5),
+        Sample(real(2, 3), real(2, 3, low=6, high=8), axis=-1),
+    ]
+    bad_samples = [*PairLoss.bad_samples, Sample(real(3), real(3), delta=0.0)]
 
     def rule(self, u: Unifier, *types: TensorType) -> Type:
-        z, y = types
-        if z.rank == 0:
-            raise Mismatch(
-                f"`{self.name}` needs a score per class",
-                blame=[(0, f"is {describe(z)}")],
-                help="for one number per example, use `bce_with_logits` or `mse`",
-            )
-        self.agree(u, z, y)
-        axes = axes_of(self, self.axis, z.rank - 1)
-        return TensorType(REAL, kept_shape(u.shape(z.shape[:-1]), axes, False))
+        if not self.delta > 0:
+            raise Mismatch(f"`huber` with delta = {self.delta}", code="E0404", help="delta must be positive")
+        return super().rule(u, *types)
 
-    def agree(self, u: Unifier, z: TensorType, y: TensorType) -> None:
-        """Unify classes and positions of scores and labels. Raises Mismatch."""
-        if y.elem.kind not in ("class", "int"):
-            raise Mismatch(
-                f"`{self.name}` needs class labels",
-                blame=[(1, f"this is {describe(y)}")],
-                help=f"declare the target as `class({u.resolve(z.shape[-1])})`",
-                code="E0303",
-            )
-        blame = [(0, f"is {describe(u.tensor(z))}"), (1, f"is {describe(u.tensor(y))}")]
-        if y.elem.classes is not None:
-            need_equal(
-                self,
-                u,
-                z.shape[-1],
-                y.elem.classes,
-                blame=blame,
-                help=f"{u.resolve(y.elem.classes)} classes need {u.resolve(y.elem.classes)} scores",
-            )
-        if y.rank != z.rank - 1:
-            raise Mismatch("shapes do not agree", blame=blame, help="one label for each row of scores")
-        for a, b in zip(z.shape[:-1], y.shape, strict=True):
-            need_equal(self, u, a, b, blame=blame, help="one label for each row of scores")
-
-    def averaged(self, loss: Value) -> Value:
-        """The mean over the positions of the example."""
-        axes = axes_of(self, self.axis, loss.type.rank)
-        return fn.mean(loss, axis=axes) if axes else loss
+    def partials(self, h: Value, y: Value) -> tuple[Value | float | None, Value | float | None]:
+        slope = fn.clip(h - y, low=-self.delta, high=self.delta)
+        return slope, -slope
 
 
-def cross_entropy(z, y):
-    """-log softmax(z) at the label y; the classes are the last axis of z."""
-    log_p = log_softmax(z)
-    return -np.take_along_axis(log_p, y[..., None], axis=-1)[..., 0]
+class Hinge(PairLoss):
+    """How far a score z is from the right side of the margin; y is 1 or -1."""
+
+    operands = ("z", "y")
+    formula = "mean max(0, 1 - y z), y = 1 or -1"
+    latex = r"\max(0, 1 - {y} {z})"
+    numpy = "np.maximum(0, 1 - y * z)"
+    torch = "torch.relu(1 - y * z)"
+    samples = [
+        Sample(real(3, high=0.8), real(3, low=1, high=1)),
+        Sample(real(low=1.2), real(low=1, high=1)),
+        Sample(real(low=-0.8), real(low=-1, high=-1)),
+        Sample(real(2, 3, high=0.8), real(2, 3, low=1, high=1), axis=0),
+    ]
+    example = "loss hinge(z, y)"
+
+    def partials(self, h: Value, y: Value) -> tuple[Value | float | None, Value | float | None]:
+        inside = fn.cast(y * h < 1, kind="real")
+        return -y * inside, -h * inside
 
 
-def mean_cross_entropy(z, y, axis):
-    """-log softmax(z) at the label y, averaged over the positions of an example."""
-    return np.mean(cross_entropy(z, y), axis=axis)
+def bce(h, y, axis=()):
+    """Cross-entropy of probabilities h with targets y; logarithms stop at -100."""
+    with np.errstate(divide="ignore"):
+        log_h = np.maximum(np.log(h), -100)
+        log_rest = np.maximum(np.log1p(-h), -100)
+    return -np.mean(y * log_h + (1 - y) * log_rest, axis=axis)
 
 
-class CrossEntropy(ClassLoss):
-    """-log softmax(z) at the label; of logits z against class(K)."""
+class Bce(PairLoss):
+    """The cross-entropy of a probability h with a target y, 0, 1 or in between.
 
-    formula = "-log softmax(z)_y"
-    latex = r"-\log \mathrm{{softmax}}({z})_{{{y}}}"
+    As in PyTorch, logarithms stop at -100, and a slope's denominator at 1e-12. Use
+    `bce_with_logits` for what a sigmoid would make a probability: it loses nothing.
+    """
 
-    def form(self, target: str, types: Sequence[Any]) -> Any:
-        if target == "numpy":
-            return mean_cross_entropy if axes_of(self, self.axis, types[1].rank) else cross_entropy
-        return 'F.cross_entropy(z, y, reduction="none")'
+    formula = "-mean (y ln h + (1 - y) ln(1 - h))"
+    latex = r"-({y} \ln {h} + (1 - {y}) \ln(1 - {h}))"
+    numpy = bce
+    torch = 'F.binary_cross_entropy(h, y, reduction="none")'
+    samples = [
+        Sample(real(3, low=0.1, high=0.9), real(3, low=0, high=1)),
+        Sample(real(low=0.1, high=0.9), real(low=1, high=1)),
+        Sample(real(2, 3, low=0.1, high=0.9), real(2, 3, low=0, high=1), axis=-1),
+    ]
+
+    def partials(self, h: Value, y: Value) -> tuple[Value | float | None, Value | float | None]:
+        slope = (h - y) / fn.maximum(h * (1 - h), 1e-12)
+        return slope, fn.maximum(fn.log1p(-h), -100) - fn.maximum(fn.log(h), -100)
 
 
-def perceptron(z, y):
-    """The largest score minus the label's; the classes are the last axis of z."""
-    return np.max(z, axis=-1) - np.take_along_axis(z, y[..., None], axis=-1)[..., 0]
+class BceWithLogits(PairLoss):
+    """The cross-entropy of the probability sigmoid(z) with a target y, 0, 1 or in between.
 
+    All its terms are positive, so that nothing cancels: at z = -20, y = 0 it is 2.06e-9.
+    """
 
-def perceptron_torch(z, y):
-    """The largest score minus the label's; the classes are the last axis of z."""
-    return z.max(dim=-1).values - z.gather(-1, y[..., None])[..., 0]
+    operands = ("z", "y")
+    formula = "mean (y ln(1 + e^-z) + (1 - y) ln(1 + e^z))"
+    latex = r"{y} \ln(1 + e^{{-{z}}}) + (1 - {y}) \ln(1 + e^{{{z}}})"
+    numpy = "y * np.logaddexp(0, -z) + (1 - y) * np.logaddexp(0, z)"
+    torch = "-(y * F.logsigmoid(z) + (1 - y) * F.logsigmoid(-z))"
+    samples = [
+        Sample(real(3), real(3, low=0, high=1)),
+        Sample(real(), real(low=1, high=1)),
+        Sample(real(2, 3), real(2, 3, low=0, high=1), axis=-1),
+    ]
+    example = "loss bce_with_logits(z, y)"
 
-
-class Perceptron(ClassLoss):
-    """The largest score minus the label's: 0 where the label wins, ties going to the first."""
-
-    formula = "max_c z_c - z_y"
-    latex = r"\max_c {z}_c - {z}_{{{y}}}"
-    numpy = perceptron
-    torch = perceptron_torch
-
-    def expand(self, *xs: Value) -> Value:
-        z, y = xs
-        return self.averaged(fn.max(z, axis=-1) - fn.pick(z, y))
+    def partials(self, h: Value, y: Value) -> tuple[Value | float | None, Value | float | None]:
+        # sigmoid(z) - y would cancel where it is all but y.
+        slope = (1 - y) * fn.sigmoid(h) - y * fn.sigmoid(-h)
+        return slope, -h
