@@ -23,6 +23,7 @@ from .passes.cse import Cse
 from .passes.dce import Dce
 from .passes.fold import Fold
 from .passes.infer import InferTypes
+from .passes.inline import Inline
 from .passes.simplify import Simplify
 from .passes.split_sums import SplitSums
 from .syntax import File
@@ -120,8 +121,8 @@ class Diagram:
 def pipeline(level: int) -> Pipeline:
     """The passes from a typed graph to what is emitted at a level."""
     if level == 0:
-        return Pipeline((Batch(), SplitSums()))
-    return Pipeline((Fold(), Simplify(), Batch(), Simplify(), Cse(), Dce(), SplitSums()))
+        return Pipeline((Batch(), Inline(), SplitSums()))
+    return Pipeline((Fold(), Simplify(), Batch(), Inline(), Simplify(), Cse(), Dce(), SplitSums()))
 
 
 def load(

@@ -265,25 +265,33 @@ def verify(graph: Graph, *, typed: bool | None = None) -> None:
 
 
 def _verify_node(graph: Graph, node: Node, seen: set[str], typed: bool | None) -> None:
-    where = f"graph {graph.name}, node {node.name}"
-    if not is_identifier(node.name.replace(".", "_")):
-        raise InternalError(f"{where}: not a name")
-    if any(operand not in seen for operand in node.operands):
-        raise InternalError(f"{where}: an operand comes after its user or is missing")
-    if not node.op.accepts(len(node.operands)):
-        raise InternalError(f"{where}: {node.op.name} does not take {len(node.operands)} operands")
-    slots = sorted((k, o) for o, keys in graph.nx.pred[node.name].items() for k in keys)
-    if slots != list(enumerate(node.operands)):
-        raise InternalError(f"{where}: edges and operands disagree")
-    for inner in node.op.subgraphs():
+    """Check one node; written as plain loops, since every pass pays for it at every node."""
+    name, op, operands = node.name, node.op, node.operands
+    if not (is_identifier(name) or is_identifier(name.replace(".", "_"))):
+        raise _broken(graph, node, "not a name")
+    if not op.accepts(len(operands)):
+        raise _broken(graph, node, f"{op.name} does not take {len(operands)} operands")
+    edges = graph.nx.pred[name]
+    for slot, operand in enumerate(operands):
+        if operand not in seen:
+            raise _broken(graph, node, "an operand comes after its user or is missing")
+        if slot not in edges[operand]:
+            raise _broken(graph, node, "edges and operands disagree")
+    if len(edges) != len(operands) and sum(map(len, edges.values())) != len(operands):
+        raise _broken(graph, node, "edges and operands disagree")
+    for inner in op.subgraphs():
         verify(inner, typed=typed)
     if node.type is None:
         if typed:
-            raise InternalError(f"{where}: has no type")
+            raise _broken(graph, node, "has no type")
         return
-    types = [graph[o].type for o in node.operands]
-    if None not in types and node.op.result_type(types) != node.type:
-        raise InternalError(f"{where}: carries {node.type}, not {node.op.result_type(types)}")
+    types = [graph[o].type for o in operands]
+    if None not in types and op.result_type(types) != node.type:
+        raise _broken(graph, node, f"carries {node.type}, not {op.result_type(types)}")
+
+
+def _broken(graph: Graph, node: Node, what: str) -> InternalError:
+    return InternalError(f"graph {graph.name}, node {node.name}: {what}")
 
 
 def renamed(node: Node, **changes: Any) -> Node:

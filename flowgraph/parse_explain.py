@@ -213,6 +213,13 @@ _PRINTED = {
     "NL": "the end of the line",
 }
 
+# What has to follow some tokens at which a line may end.
+_WANTED = {
+    "ARROW": "the name of a circle",
+    "PIPE": "the name of an operation",
+    "COMMA": "another item",
+}
+
 _OPERATORS = frozenset(("PLUS", "STAR", "SLASH", "PERCENT", "AT", "CIRCUMFLEX", "CMP", "AND", "OR", "PIPE"))
 
 
@@ -240,11 +247,18 @@ def explain_open_bracket(source: Source, found: Diagnostics, bracket: Bracket, l
     )
 
 
-def explain_unfinished(mistake: Mistake, found: Diagnostics) -> None:
-    """Report a line that ends in an operator, although the next line begins a new statement."""
-    last = mistake.last
-    ended = mistake._replace(kind="NL", start=last.end_pos, end=last.end_pos + 1)
-    _explain_expected(ended, found)
+def explain_unfinished(source: Source, found: Diagnostics, last: Any, line: int) -> None:
+    """Report a line that ends in the operator `last`, although a new statement begins at `line`."""
+    what = _WANTED.get(last.type, "an expression")
+    word = _word_at(source.text, line)
+    found.report(
+        "E0004",
+        f"expected {what} after `{last.value}`",
+        Span(source, last.end_pos, last.end_pos + 1),
+        "the line ends here",
+        labels=[(Span(source, line, line + len(word)), "here a new statement begins")],
+        help="finish the statement before the next one begins",
+    )
 
 
 # ---------------------------------------------------------------------------------------

@@ -78,6 +78,8 @@ class Run:
         self.error_at = -1
         self.brackets: list[Bracket] = []
         self.last: Any = None
+        # The last token after which a line break was dropped outside brackets.
+        self.joint: Any = None
         self.can_skip_braces = True
         # Line breaks before this offset are followed, after comments only, by `|>`.
         self.joined_until = 0
@@ -169,6 +171,7 @@ class Run:
             raise _OpenAtLine(next_line)
         if last_kind in _CONTINUES:
             # At a statement word or the end of the text the parser shall see that the line ends.
+            self.joint = self.last
             return next_line < len(text) and not _WORD_LINE.match(text, next_line)
         if next_line < self.joined_until:
             return True
@@ -218,7 +221,7 @@ class Run:
         self.error_at = max(start, self.error_at)
         line = None if repeated else self._new_statement_line(mistake)
         if line is not None:
-            self._report_unfinished(mistake, line)
+            self._report_unfinished(line)
             self._resume(line)
             return
         explain(mistake, self.found)
@@ -254,13 +257,13 @@ class Run:
             depth -= 1
         return depth
 
-    def _report_unfinished(self, mistake: Mistake, line: int) -> None:
+    def _report_unfinished(self, line: int) -> None:
         """Report that a statement goes on into a line which begins another one."""
-        bracket = self.brackets[-1] if self.brackets else None
-        if bracket is not None and bracket.closer != "}" and bracket.start < line:
-            explain_open_bracket(self.source, self.found, bracket, line)
+        opened = [b for b in self.brackets if b.closer != "}" and b.start < line]
+        if opened:
+            explain_open_bracket(self.source, self.found, opened[-1], line)
         else:
-            explain_unfinished(mistake, self.found)
+            explain_unfinished(self.source, self.found, self.joint, line)
 
     def _new_statement_line(self, m: Mistake) -> int | None:
         """Where a new statement begins, if the error comes of the line break before it.

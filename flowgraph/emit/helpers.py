@@ -37,7 +37,7 @@ def with_callees(functions: Iterable[Function]) -> list[Function]:
 def _callees(function: Function) -> list[Function]:
     scope: Mapping[str, Any] = function.__globals__  # type: ignore[attr-defined]
     names = [n.id for n in ast.walk(_tree(function)) if isinstance(n, ast.Name)]
-    out = []
+    out: list[Function] = []
     for name in dict.fromkeys(names):
         other = scope.get(name)
         if inspect.isfunction(other) and other.__module__.startswith("flowgraph.ops") and other is not function:

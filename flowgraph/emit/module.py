@@ -110,6 +110,17 @@ def arrays_at_head(graph: Graph, namer: Namer) -> dict[str, str]:
     return out
 
 
+def shape_items(graph: Graph, type: TensorType) -> list[ast.expr]:
+    """A parameter's sizes, written with the module's size constants where they come from them."""
+    named = {f"`size {n} = {v}`": n for n, v in graph.constants}
+    items: list[ast.expr] = []
+    for size in type.shape:
+        assert isinstance(size, Dim)
+        origin = size.origin.text.removesuffix(" by --set") if size.origin is not None else ""
+        items.append(name(named[origin]) if origin in named else ast.Constant(size.value))
+    return items
+
+
 def bind_size_lines(graph: Graph, body: Body, given: Sequence[str]) -> list[str]:
     """Lines that read the symbolic sizes off the arguments, and check what the file requires."""
     checks = []

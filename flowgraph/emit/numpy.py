@@ -27,6 +27,7 @@ from .module import (
     join,
     output_variables,
     reaches_through,
+    shape_items,
     size_source,
     takes,
 )
@@ -91,13 +92,7 @@ class _Module:
         return source.assign("PARAMS: dict[str, tuple[int, ...]]", entries, depth=0)
 
     def _shape(self, type: TensorType) -> ast.expr:
-        named = {f"`size {n} = {v}`": n for n, v in self.graph.constants}
-        items: list[ast.expr] = []
-        for size in type.shape:
-            origin = getattr(size, "origin", None)
-            text = origin.text if origin is not None else ""
-            items.append(name(named[text]) if text in named else ast.Constant(size.value))
-        return ast.Tuple(items, ast.Load())
+        return ast.Tuple(shape_items(self.graph, type), ast.Load())
 
     def _init(self) -> list[str]:
         params = [self.graph[p] for p in self.graph.params]

@@ -122,7 +122,7 @@ def instantiate(
     renamed: helpers that have another name in this module.
     """
     bound = bind_operands(op, operands)
-    attrs = {a.name: _axes(getattr(op, a.name)) if a.kind == "Axes" else getattr(op, a.name) for a in op.attrs}
+    attrs = op.bindings() | {a.name: _axes(getattr(op, a.name)) for a in op.attrs if a.kind == "Axes"}
     if not isinstance(form, str):
         made = _helper_call(form, bound, attrs, module, sizes)
         assert isinstance(made.func, ast.Name)
@@ -180,7 +180,8 @@ class _Fill(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         if node.id in self.bound:
-            return self.bound[node.id]  # type: ignore[no-any-return]
+            value = self.bound[node.id]
+            return ast.List(value, ast.Load()) if isinstance(value, list) else value
         if node.id in self.attrs:
             return literal(self.attrs[node.id], self.module, self.sizes)
         return attribute(self.real) if node.id == "real" else node
@@ -197,9 +198,9 @@ class _Fill(ast.NodeTransformer):
         node.args = self._spliced(node.args)
         kept = []
         for keyword in node.keywords:
-            attr = keyword.value.id if isinstance(keyword.value, ast.Name) else None
-            dropped = attr in self.attrs and attr not in self.bound and self.attrs[attr] in (None, False)
-            if not (dropped and (self.attrs[attr] is None or self.attrs[attr] is False)):
+            attr = keyword.value.id if isinstance(keyword.value, ast.Name) else ""
+            value = self.attrs.get(attr, ...) if attr not in self.bound else ...
+            if value is not None and value is not False:
                 keyword.value = self.visit(keyword.value)
                 kept.append(keyword)
         node.keywords = kept

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..graph import Graph, Node
 from ..naming import CODE_NAMES, Namer, class_name
+from ..types import TensorType
 from . import source
 from .body import Body, Target
 from .helpers import modules_used, paste, with_callees
@@ -25,6 +26,7 @@ from .module import (
     join,
     output_variables,
     reaches_through,
+    shape_items,
     takes,
 )
 from .template import attribute, call, instantiate_form, literal, name
@@ -114,12 +116,12 @@ class _Module:
         return lines
 
     def _parameter(self, node: Node) -> list[str]:
-        shape = [ast.Constant(size.value) for size in node.type.shape]
+        shape = shape_arguments(self.graph, node.type)
         target = f"self.{node.hint}"
         init = node.op.init
-        empty = call("torch.empty", *shape) if shape else call("torch.empty", ast.Tuple([], ast.Load()))
+        empty = call("torch.empty", *shape)
         if init.name in ("zeros", "ones"):
-            empty = call(f"torch.{init.name}", *(shape or [ast.Tuple([], ast.Load())]))
+            empty = call(f"torch.{init.name}", *shape)
             return source.assign(target, call("nn.Parameter", empty), depth=2)
         if init.name == "given":
             numbers = literal(init.value.data.tolist(), "torch", lambda d: ast.Constant(d.value))
@@ -241,6 +243,11 @@ class _Module:
             *source.signature("forward", ["self", *given.split(", ")], depth=1),
             *source.returns(call("self.model.loss", *(name(g) for g in given.split(", "))), depth=2),
         ]
+
+
+def shape_arguments(graph: Graph, type: TensorType) -> list[ast.expr]:
+    """A parameter's sizes as arguments; a single number's shape is `()`."""
+    return shape_items(graph, type) or [ast.Tuple([], ast.Load())]
 
 
 class _TorchBody(Body):

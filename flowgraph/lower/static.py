@@ -152,10 +152,10 @@ def whole(value: Any, span: Span, found: Diagnostics, *, least: int = 0, what: s
     """A static value as a size. Reports E0302 and raises Skip unless it is whole and not less."""
     if isinstance(value, float) and value.is_integer() and abs(value) < MAX_WHOLE:
         value = int(value)
-    if isinstance(value, Dim) and value.value is not None:
-        value = value.value
+    if isinstance(value, Dim) and (value.value is None or value.value >= least):
+        return value  # with the place it comes from
     if isinstance(value, Dim):
-        return value
+        value = value.value
     if isinstance(value, bool) or not isinstance(value, int):
         shown = shorten(str(value))
         found.report("E0302", f"{what} must be a whole number", span, f"this is {shown}")

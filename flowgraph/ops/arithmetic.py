@@ -7,7 +7,7 @@ counts as a whole number, a truth value as 0 or 1. Operands broadcast by NumPy's
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ..types import BOOL, Elem, Mismatch, TensorType, Type, Unifier, promote
 from .base import Arg, Elementwise, NonDifferentiable, Sample, Value, broadcast, fn, real
@@ -87,7 +87,7 @@ class Mod(Binary):
     """The remainder of a floored division, with the sign of the divisor; written `a % b`."""
 
     formula = "a - b floor(a / b)"
-    latex = r"{a} \bmod {b}"
+    latex = r"{a} \;\mathrm{{mod}}\; {b}"
     numpy = "a % b"
     torch = "a % b"
     samples = [
@@ -110,7 +110,7 @@ class Pow(Binary):
 
     takes = "real"
     formula = "a^b"
-    latex = "{a}^{{{b}}}"
+    latex = "{{{a}}}^{{{b}}}"
     numpy = "a**b"
     torch = "a**b"
     samples = [
@@ -278,7 +278,7 @@ class Logic(NonDifferentiable, Elementwise, abstract=True):
     """Of truth values."""
 
     group = "elementwise"
-    operands = ("a", "b")
+    operands: ClassVar[tuple[str, ...]] = ("a", "b")
     takes = "bool"
     gives = "bool"
     samples = [Sample(_truth(2, 3), _truth(3)), Sample(_truth(), _truth())]

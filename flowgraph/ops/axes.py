@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..types import Dim, Mismatch, TensorType, Type, Unifier, Unknown, describe
-from .base import Axes, Batching, Op, Sample, Value, axes_of, axis_of, fn, known_shape, real
+from .base import Batching, Op, Sample, Value, axes_of, axis_of, fn, known_shape, real
+from .declared import Axes
 from .shape import Rearrangement
 
 
@@ -23,7 +24,7 @@ class Unsqueeze(Rearrangement):
         Sample(real(3), axis=(0, -1)),
         Sample(real(), axis=0),
     ]
-    bad_samples = [Sample(real(3), axis=2), Sample(real(3), axis=(0, -2, 1))]
+    bad_samples = [Sample(real(3), axis=2), Sample(real(3), axis=(0, -3))]
     example = "m = unsqueeze(x, 0)"
 
     def _axes(self, rank: int) -> tuple[int, ...]:
@@ -77,7 +78,8 @@ class Squeeze(Rearrangement):
         return axes_of(self, self.axis, len(shape))
 
     def canonical(self, types: Sequence[Any]) -> Op:
-        return self.with_attrs(axis=self._axes(types[0].shape))
+        axes = self._axes(types[0].shape)
+        return self.with_attrs(axis=axes[0] if len(axes) == 1 else axes)
 
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         (x,) = types
@@ -107,7 +109,7 @@ class Permute(Rearrangement):
 
     axes: Axes
     formula = "x with its axes in this order"
-    latex = "{x}^T"
+    latex = "{{{x}}}^T"
     samples = [
         Sample(real(2, 3), axes=(1, 0)),
         Sample(real(2, 3, 4), axes=(2, 0, 1)),
@@ -165,7 +167,7 @@ class TransposeLast(Rearrangement):
     """The last two axes swapped; written `x.T`."""
 
     formula = "x with its last two axes swapped"
-    latex = "{x}^T"
+    latex = "{{{x}}}^T"
     samples = [Sample(real(2, 3)), Sample(real(2, 3, 4))]
     bad_samples = [Sample(real(3)), Sample(real())]
     example = "m = x.T"

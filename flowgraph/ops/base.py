@@ -22,7 +22,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -42,52 +42,26 @@ from ..types import (
     promote,
     shape_text,
 )
-
-Axis: TypeAlias = Any
-"""The kind of an attr that names one axis: a whole number, or None where the operation says so."""
-Axes: TypeAlias = Any
-"""The kind of an attr that names axes: None, a whole number, or a tuple of them."""
-Ints: TypeAlias = Any
-"""The kind of an attr that is a tuple of whole numbers, or a single one."""
-NONE: Any = None
-"""The default of an attr of any kind that may be left out."""
+from .declared import Attr as Attr
+from .declared import Declared, OpDefinitionError
 
 OPS: dict[str, type[Op]] = {}
 """Every operation by name, in order of declaration."""
 
 
-class OpDefinitionError(Exception):
-    """An operation is declared wrongly: the op author's mistake, found at import."""
-
-
-@dataclass(frozen=True)
-class Attr:
-    """One static setting of an operation; kind is the annotation's text."""
-
-    name: str
-    kind: str
-    default: Any = ...
-
-    @property
-    def required(self) -> bool:
-        return self.default is ...
-
-
-class Op:
+class Op(Declared):
     """An operation with its attrs; immutable, equal to another of the same class and attrs.
 
     Attr kinds: float, int, bool, str, Axis (one axis), Axes (None, one or several), Size,
     Shape (sizes, -1 allowed where the operation says so), Ints, Any.
     """
 
-    name: ClassVar[str] = ""
     group: ClassVar[str] = ""
     """The chapter of `flowc ops` it stands in; empty for operations users cannot call."""
     operands: ClassVar[tuple[str, ...]] = ("x",)
     """Operand names; a last `*xs` takes any number (at least one), `name?` may be left out."""
     params: ClassVar[tuple[str, ...]] = ()
     """Operands that are the layer's own parameters, made by the call and not passed to it."""
-    attrs: ClassVar[tuple[Attr, ...]] = ()
     attrs_first: ClassVar[bool] = False
     """Whether positional attrs come before the operands in a call, as in einsum."""
     formula: ClassVar[str] = ""
@@ -105,13 +79,6 @@ class Op:
 
     def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        own = [
-            Attr(name, kind, cls.__dict__.get(name, ...))
-            for name, kind in cls.__dict__.get("__annotations__", {}).items()
-            if not kind.startswith("ClassVar")
-        ]
-        kept = [a for a in cls.attrs if a.name not in {o.name for o in own}]
-        cls.attrs = tuple(sorted([*kept, *own], key=lambda a: not a.required))
         if abstract:
             return
         cls.name = cls.__dict__.get("name") or _snake(cls.__name__)
@@ -121,46 +88,12 @@ class Op:
             raise OpDefinitionError(f"operation {cls.name} has no docstring")
         OPS[cls.name] = cls
 
-    def __init__(self, **attrs: Any) -> None:
-        for attr in type(self).attrs:
-            value = attrs.pop(attr.name, attr.default)
-            if value is ...:
-                raise OpDefinitionError(f"{self.name} needs the attr {attr.name}")
-            object.__setattr__(self, attr.name, value)
-        if attrs:
-            raise OpDefinitionError(f"{self.name} has no attr {', '.join(attrs)}")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"operations are immutable: {self.name}.{name}")
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """The attrs by name."""
-        return {a.name: getattr(self, a.name) for a in type(self).attrs}
-
-    def _key(self) -> tuple[Any, ...]:
-        # repr tells 1 from True and 1.0, and nan equals itself.
-        return (type(self), *(repr(getattr(self, a.name)) for a in type(self).attrs))
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (type(self) is type(other) and self._key() == other._key())
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-    def __repr__(self) -> str:
-        return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in self.values.items())})"
-
     def bindings(self) -> dict[str, Any]:
         """What a form may name besides the operands: the attrs, and what an operation adds.
 
         An operand hides an attr of the same name (`bias` of `linear`).
         """
         return self.values
-
-    def with_attrs(self, **attrs: Any) -> Op:
-        """The same operation with some attrs changed."""
-        return type(self)(**(self.values | attrs))
 
     # -- operands
 
@@ -177,7 +110,12 @@ class Op:
         return count >= self.required() and (self.variadic() or count <= len(self.operands))
 
     def subgraphs(self) -> Sequence[Graph]:
+        """The closed graphs it holds."""
         return ()
+
+    def with_subgraphs(self, graphs: Sequence[Graph]) -> Op:
+        """The same operation holding other graphs."""
+        return self
 
     # -- types
 
@@ -537,10 +475,10 @@ class Elementwise(Op, abstract=True):
     gives: ClassVar[str] = "same"
 
     def wants(self, types: Sequence[TensorType]) -> list[Elem | None]:
+        if self.takes == "bool":
+            return [None for _ in types]
         if self.takes == "real":
             common: Elem | None = REAL
-        elif self.takes == "bool":
-            common = BOOL
         elif self.takes == "any" and all(t.elem.kind == types[0].elem.kind for t in types):
             common = None
         else:
@@ -669,7 +607,7 @@ def _broadcast_conflict(u: Unifier, op: Op, types: Sequence[TensorType], error: 
                     return Mismatch(
                         "shapes do not agree",
                         blame=[(i, f"is {shape_text(a)}"), (j, f"is {shape_text(b)}")],
-                        help=f"sizes are compared from the last axis; {x} and {y} must be equal, or one of them 1",
+                        help=f"compared from the last axis on: {x} and {y} must be equal, or one of them 1",
                         sizes=(x, y),
                     )
     return Mismatch("shapes do not agree", help=error.message, sizes=error.sizes)
@@ -704,7 +642,12 @@ def need_rank(op: Op, type: TensorType, rank: int, slot: int = 0) -> None:
     """Raise Mismatch unless the operand has this number of axes."""
     if type.rank != rank:
         what = {0: "a single number", 1: "a vector", 2: "a matrix"}.get(rank, f"an array with {rank} axes")
-        raise Mismatch(f"`{op.name}` needs {what}", blame=[(slot, f"is {describe(type)}")])
+        cure = (
+            "`flatten(x)` makes it a vector, `x[0]` takes its first row"
+            if type.rank
+            else "`[x]` makes it a vector"
+        )
+        raise Mismatch(f"`{op.name}` needs {what}", blame=[(slot, f"is {describe(type)}")], help=cure)
 
 
 def need_equal(op: Op, u: Unifier, a: Any, b: Any, *, blame: Sequence[tuple[int, str]], help: str) -> Any:

@@ -13,7 +13,6 @@ import numpy as np
 
 from ..types import REAL, Elem, Mismatch, TensorType, Type, Unifier, describe
 from .base import OpDefinitionError, Sample, Value, fn, klass, need_equal, real
-from .gather import pick
 from .loss import Averaged, need_same_shape
 from .reduce import kept_shape
 from .softmax import log_softmax
@@ -87,7 +86,7 @@ class ClassLoss(Averaged, abstract=True):
         return None if total is None else self.averaged(total, [x.type for x in xs])
 
     def vjp(self, cotangent: Value, y: Value, *xs: Value) -> list[Value | None]:
-        share = self.shared(cotangent, xs[0], [x.type for x in xs])
+        share = self.shared(cotangent, [x.type for x in xs])
         share = fn.unsqueeze(share, axis=-1)
         return [None if slope is None else share * slope for slope in self.slopes(xs)]
 
@@ -121,7 +120,7 @@ class CrossEntropy(ClassLoss):
     """The cross-entropy of softmax(z), z being logits, with a label or with probabilities."""
 
     formula = "-ln softmax(z)_y, or -Σ_k y_k ln softmax(z)_k for probabilities y"
-    latex = r"-\ln \mathrm{{softmax}}({z})_{{{y}}}"
+    latex = r"-\ln\, \mathrm{{softmax}}({z})_{{{y}}}"
     samples = [*ClassLoss.samples, Sample(real(3), real(3, low=0)), Sample(real(2, 3), real(2, 3, low=0))]
     bad_samples = [*ClassLoss.bad_samples, Sample(real(3), real(4)), Sample(real(3), real())]
 
@@ -160,7 +159,7 @@ class Nll(ClassLoss):
 
     operands = ("h", "y")
     formula = "-h_y"
-    latex = r"-{h}_{{{y}}}"
+    latex = r"-{{{h}}}_{{{y}}}"
     numpy = nll
     torch = "-h.gather(-1, y[..., None])[..., 0]"
     example = "loss nll(log_softmax(z), y)"
@@ -179,7 +178,7 @@ class Perceptron(ClassLoss):
     """The largest score minus the label's: 0 where the label wins; ties go to the first."""
 
     formula = "max_c z_c - z_y"
-    latex = r"\max_c {z}_c - {z}_{{{y}}}"
+    latex = r"\max_c {{{z}}}_c - {{{z}}}_{{{y}}}"
     numpy = perceptron
     torch = "z.max(dim=-1).values - z.gather(-1, y[..., None])[..., 0]"
 

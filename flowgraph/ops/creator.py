@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..types import REAL, Dim, Mismatch, Shape, Size, TensorType, Type, Unifier, describe
-from .base import LinearMap, NonDifferentiable, Sample, Value, axis_of, fn, real
+from ..types import REAL, Dim, Mismatch, TensorType, Type, Unifier, describe
+from .base import LinearMap, NonDifferentiable, Sample, Value, fn, real
+from .declared import Shape, Size
 
 
 class Creator(NonDifferentiable, abstract=True):
@@ -104,8 +105,8 @@ class Arange(Creator):
     example = "t = arange(10)"
 
     def rule(self, u: Unifier, *types: TensorType) -> Type:
-        first = Dim.of(0) if self.stop is None else Dim.of(self.start)  # type: ignore[arg-type]
-        last = Dim.of(self.start if self.stop is None else self.stop)  # type: ignore[arg-type]
+        first = Dim.of(0) if self.stop is None else Dim.of(self.start)
+        last = Dim.of(self.start if self.stop is None else self.stop)
         count = last - first
         if (count.value or 0) < 0:
             raise Mismatch(

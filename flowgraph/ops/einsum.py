@@ -94,7 +94,9 @@ class Einsum(Op):
                 blame = [(first, f"is {describe(u.tensor(types[first]))}")]
                 if first != slot:
                     blame.append((slot, f"is {describe(u.tensor(t))}"))
-                cure = f"axes named `{letter}` must have one size, not {u.resolve(known)} and {u.resolve(size)}"
+                cure = (
+                    f"axes named `{letter}` must have one size, not {u.resolve(known)} and {u.resolve(size)}"
+                )
                 need_equal(self, u, known, size, blame=blame, help=cure)
         return TensorType(REAL, tuple(u.resolve(sizes[c][1]) for c in out))
 

@@ -107,7 +107,7 @@ class Square(Function):
 
     takes = "number"
     formula = "x^2"
-    latex = r"{x}^2"
+    latex = "{{{x}}}^2"
     numpy = "np.square(x)"
     torch = "torch.square(x)"
     samples = [Sample(real(2, 3)), Sample(Arg((3,), kind="int"))]

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..types import REAL, Dim, Elem, Mismatch, Size, TensorType, Type, Unifier, describe
+from ..types import REAL, Dim, Elem, Mismatch, TensorType, Type, Unifier, describe
 from .base import (
     Arg,
-    Axis,
     Batching,
     LinearMap,
     Op,
@@ -23,6 +22,7 @@ from .base import (
     need_equal,
     real,
 )
+from .declared import Axis, Size
 from .shape import product, summed_to
 
 
@@ -44,7 +44,7 @@ class Take(LinearMap):
     operands = ("x", "indices")
     axis: Axis = 0
     formula = "y_i = x_(indices_i)"
-    latex = "{x}_{{{indices}}}"
+    latex = "{{{x}}}_{{{indices}}}"
     samples = [
         Sample(real(4), klass(4)),
         Sample(real(4, 2), klass(4, 3)),
@@ -212,7 +212,7 @@ class TakeAlong(LinearMap):
     operands = ("x", "indices")
     axis: Axis = -1
     formula = "y_ij = x_i,indices_ij"
-    latex = "{x}_{{{indices}}}"
+    latex = "{{{x}}}_{{{indices}}}"
     numpy = "np.take_along_axis(x, indices, axis=axis)"
     torch = "torch.take_along_dim(x, indices, dim=axis)"
     samples = [

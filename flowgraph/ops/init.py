@@ -11,69 +11,33 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from .base import Attr, OpDefinitionError
-
-if TYPE_CHECKING:
-    pass
+from .declared import Declared, OpDefinitionError
 
 INITS: dict[str, type[Initialiser]] = {}
 """Every initialiser by name."""
 
 
-class Initialiser:
+class Initialiser(Declared):
     """A distribution of first values; immutable, equal to another of the same class and attrs."""
 
-    name: ClassVar[str] = ""
-    attrs: ClassVar[tuple[Attr, ...]] = ()
     formula: ClassVar[str] = ""
     numpy: ClassVar[Any] = None
     torch: ClassVar[str] = ""
+    public: ClassVar[bool] = True
+    """Whether users may write it; the compiler writes the others itself."""
     least_rank: ClassVar[int] = 0
     """How many axes the parameter must have."""
-    public: ClassVar[bool] = True
-    """Whether users write it."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.attrs = tuple(
-            Attr(name, kind, cls.__dict__.get(name, ...))
-            for name, kind in cls.__dict__.get("__annotations__", {}).items()
-            if not kind.startswith("ClassVar")
-        )
         cls.name = cls.__name__.lower()
         if cls.name in INITS or not cls.__doc__:
             raise OpDefinitionError(f"initialiser {cls.name} is declared twice, or has no docstring")
         INITS[cls.name] = cls
-
-    def __init__(self, **attrs: Any) -> None:
-        for attr in type(self).attrs:
-            value = attrs.pop(attr.name, attr.default)
-            if value is ...:
-                raise OpDefinitionError(f"{self.name} needs {attr.name}")
-            object.__setattr__(self, attr.name, value)
-        if attrs:
-            raise OpDefinitionError(f"{self.name} has no {', '.join(attrs)}")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"initialisers are immutable: {self.name}.{name}")
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """The attrs by name."""
-        return {a.name: getattr(self, a.name) for a in type(self).attrs}
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (type(self) is type(other) and repr(self) == repr(other))
-
-    def __hash__(self) -> int:
-        return hash(repr(self))
-
-    def __repr__(self) -> str:
-        return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in self.values.items())})"
 
     def misfit(self, shape: Sequence[int]) -> str:
         """Why it cannot fill an array of this shape, or ""."""
@@ -169,3 +133,64 @@ class FanUniform(Initialiser):
     formula = "U(-1/√fan_in, 1/√fan_in)"
     numpy = "rng.uniform(-1, 1, shape) / np.sqrt(fan_in)"
     torch = "nn.init.uniform_(tensor, -(fan_in**-0.5), fan_in**-0.5)"
+
+
+def glorot(rng, shape):
+    """Uniform in ±sqrt(6 / (fan_in + fan_out))."""
+    bound = math.sqrt(6 / max(sum(fans(shape)), 1))
+    return rng.uniform(-bound, bound, shape)
+
+
+class Glorot(Initialiser):
+    """Keeps the variance of values and gradients alike through linear layers (Glorot, 2010)."""
+
+    least_rank = 2
+    formula = "U(-a, a), a = √(6 / (fan_in + fan_out))"
+    numpy = glorot
+    torch = "nn.init.xavier_uniform_(tensor)"
+
+
+def he(rng, shape):
+    """Normal with standard deviation sqrt(2 / fan_in)."""
+    return rng.normal(0.0, math.sqrt(2 / max(fans(shape)[0], 1)), shape)
+
+
+class He(Initialiser):
+    """Keeps the variance of values through layers of rectifiers (He et al., 2015)."""
+
+    least_rank = 2
+    formula = "N(0, 2 / fan_in)"
+    numpy = he
+    torch = 'nn.init.kaiming_normal_(tensor, nonlinearity="relu")'
+
+
+def lecun(rng, shape):
+    """Normal with standard deviation sqrt(1 / fan_in)."""
+    return rng.normal(0.0, math.sqrt(1 / max(fans(shape)[0], 1)), shape)
+
+
+class Lecun(Initialiser):
+    """Keeps the variance of values through linear layers (LeCun et al., 1998)."""
+
+    least_rank = 2
+    formula = "N(0, 1 / fan_in)"
+    numpy = lecun
+    torch = 'nn.init.kaiming_normal_(tensor, nonlinearity="linear")'
+
+
+def orthogonal(rng, shape, gain=1.0):
+    """Rows, or columns where there are fewer, that are orthonormal, times gain."""
+    rows, columns = shape[0], math.prod(shape[1:])
+    q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
+    q = q * np.sign(np.diag(r))
+    return gain * (q if rows >= columns else q.T).reshape(shape)
+
+
+class Orthogonal(Initialiser):
+    """A random matrix with orthonormal rows or columns, uniformly distributed (Saxe, 2013)."""
+
+    gain: float = 1.0
+    least_rank = 2
+    formula = "gain Q, with Qᵀ Q = I or Q Qᵀ = I"
+    numpy = orthogonal
+    torch = "nn.init.orthogonal_(tensor, gain)"

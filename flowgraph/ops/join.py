@@ -10,7 +10,6 @@ from ..types import (
     Dim,
     Elem,
     Mismatch,
-    Shape,
     TensorType,
     TupleType,
     Type,
@@ -21,8 +20,6 @@ from ..types import (
 from .base import (
     OPS,
     Arg,
-    Axes,
-    Axis,
     LinearMap,
     Op,
     Sample,
@@ -34,6 +31,7 @@ from .base import (
     need_equal,
     real,
 )
+from .declared import Axes, Axis, Shape
 
 
 class Join(LinearMap, abstract=True):
@@ -312,7 +310,7 @@ class Pad(LinearMap):
 
     def bindings(self) -> dict[str, Any]:
         """The attrs, and the widths by name (`before_1`, `after_1` for the last axis)."""
-        named = {}
+        named: dict[str, Dim] = {}
         for place, (before, after) in enumerate(reversed(self._pairs(len(self.widths) // 2)), 1):
             named |= {f"before_{place}": before, f"after_{place}": after}
         return self.values | named

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..types import REAL, Dim, Mismatch, Size, TensorType, Type, Unifier, describe
+from ..types import REAL, Dim, Mismatch, TensorType, Type, Unifier, describe
 from .base import Batching, Composite, Op, Parameter, Sample, Value, fn, need_equal, real
+from .declared import Size
 from .init import Uniform
 
 
@@ -23,13 +24,16 @@ class Linear(Composite):
     out: Size
     bias: bool = True
     formula = "x Wᵀ + b"
-    latex = "{x} {weight}^T"
+    latex = "{x} {{{weight}}}^T"
     samples = [
         Sample(real(3), real(2, 3), real(2), out=Dim.of(2)),
         Sample(real(4, 3), real(2, 3), real(2), out=Dim.of(2)),
         Sample(real(3), real(2, 3), out=Dim.of(2), bias=False),
     ]
-    bad_samples = [Sample(real(), real(2, 3), real(2), out=Dim.of(2)), Sample(real(4), real(2, 3), real(2), out=Dim.of(2))]
+    bad_samples = [
+        Sample(real(), real(2, 3), real(2), out=Dim.of(2)),
+        Sample(real(4), real(2, 3), real(2), out=Dim.of(2)),
+    ]
     example = "h = linear(x, 3)"
 
     def parameters(self, u: Unifier, *types: TensorType) -> list[Parameter]:
@@ -117,7 +121,7 @@ class Bilinear(Composite):
     out: Size
     bias: bool = True
     formula = "y_k = Σ_ij a_i W_kij b_j + bias_k"
-    latex = "{a}^T {weight} {b}"
+    latex = "{{{a}}}^T {weight} {b}"
     samples = [
         Sample(real(3), real(4), real(2, 3, 4), real(2), out=Dim.of(2)),
         Sample(real(5, 3), real(5, 4), real(2, 3, 4), real(2), out=Dim.of(2)),
@@ -146,13 +150,13 @@ class Bilinear(Composite):
             raise Mismatch("shapes do not agree", blame=blame, help="all axes but the last must be equal")
         for x, y in zip(a.shape[:-1], b.shape[:-1], strict=True):
             need_equal(self, u, x, y, blame=blame, help="all axes but the last must be equal")
-        for slot, (x, w) in enumerate(zip((a, b), weight.shape[1:], strict=True)):
+        for slot, (t, w) in enumerate(zip((a, b), weight.shape[1:], strict=True)):
             need_equal(
                 self,
                 u,
-                x.shape[-1],
+                t.shape[-1],
                 w,
-                blame=[(slot, f"is {describe(u.tensor(x))}"), (2, f"is {describe(u.tensor(weight))}")],
+                blame=[(slot, f"is {describe(u.tensor(t))}"), (2, f"is {describe(u.tensor(weight))}")],
                 help=f"its last size must be the weight's {u.resolve(w)}",
             )
         return TensorType(REAL, (*u.shape(a.shape[:-1]), weight.shape[0]))

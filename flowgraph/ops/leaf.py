@@ -16,7 +16,6 @@ from ..types import (
     Dim,
     Elem,
     Mismatch,
-    Size,
     TensorType,
     TupleType,
     Type,
@@ -35,6 +34,7 @@ from .base import (
     need_equal,
     real,
 )
+from .declared import Size
 
 
 class Leaf(Op, abstract=True):
@@ -281,7 +281,7 @@ class BatchMean(LinearMap):
     """The mean over the batch axis, 0 for an empty batch."""
 
     operands = ("values",)
-    latex = r"\frac{{1}}{{N}}\sum_n {values}_n"
+    latex = r"\frac{{1}}{{N}}\sum_n {{{values}}}_n"
     numpy = batch_mean
     torch = batch_mean_torch
     samples = [Sample(real(4)), Sample(real(1))]
@@ -297,7 +297,7 @@ class BatchMean(LinearMap):
 class BatchSum(LinearMap):
     """The sum over the batch axis."""
 
-    latex = r"\sum_n {x}_n"
+    latex = r"\sum_n {{{x}}}_n"
     numpy = "np.sum(x)"
     torch = "torch.sum(x)"
     samples = [Sample(real(4))]

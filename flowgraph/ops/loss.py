@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..types import REAL, Mismatch, TensorType, Type, Unifier, describe
-from .base import Axes, Op, Sample, Value, axes_of, fn, need_equal, real
+from .base import Op, Sample, Value, axes_of, fn, need_equal, real
+from .declared import Axes
 from .reduce import axis_count, kept_shape
 
 
@@ -64,12 +65,13 @@ class Averaged(Op, abstract=True):
         axes = self.mean_axes(types)
         return fn.mean(each, axis=axes) if axes else each
 
-    def shared(self, cotangent: Value, like: Value, types: Sequence[Any]) -> Value:
-        """The cotangent's share for each position; `like` has a number for each position."""
+    def shared(self, cotangent: Value, types: Sequence[Any]) -> Value:
+        """The cotangent's share for each position, with axes of size 1 for those averaged over."""
         axes = self.mean_axes(types)
         if not axes:
             return cotangent
-        return fn.unsqueeze(fn.share(cotangent, size=axis_count(like.shape, axes)), axis=axes)
+        count = axis_count(types[0].shape[: self.positions(types)], axes)
+        return fn.unsqueeze(fn.share(cotangent, size=count), axis=axes)
 
 
 class PairLoss(Averaged, abstract=True):
@@ -109,7 +111,7 @@ class PairLoss(Averaged, abstract=True):
         return None if total is None else self.averaged(total, [x.type for x in xs])
 
     def vjp(self, cotangent: Value, y: Value, *xs: Value) -> list[Value | None]:
-        share = self.shared(cotangent, xs[0], [x.type for x in xs])
+        share = self.shared(cotangent, [x.type for x in xs])
         return [None if p is None else share * p for p in self.partials(*xs)]
 
 

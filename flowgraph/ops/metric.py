@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..types import REAL, Elem, Mismatch, TensorType, Type, Unifier, describe
+from ..types import REAL, Dim, Elem, Mismatch, TensorType, Type, Unifier, describe
 from .base import Arg, NonDifferentiable, Op, Sample, klass, need_equal, real
 from .class_loss import need_label_each
 from .loss import Averaged, need_same_shape
 from .reduce import kept_shape
+
+if TYPE_CHECKING:
+    import torch
 
 WAYS = {
     "argmax": "the largest score's place is the label",
@@ -111,7 +114,9 @@ class Accuracy(NonDifferentiable, Averaged):
             return
         blame = [(1, f"is {y.elem}")]
         if way in ("probability", "logit"):
-            need_equal(self, u, 2, y.elem.classes, blame=blame, help="one number tells two classes apart")
+            need_equal(
+                self, u, Dim.of(2), y.elem.classes, blame=blame, help="one number tells two classes apart"
+            )
         elif z.elem.classes is not None:
             cure = "both labels need the same number of classes"
             need_equal(self, u, z.elem.classes, y.elem.classes, blame=blame, help=cure)
@@ -131,19 +136,69 @@ class Accuracy(NonDifferentiable, Averaged):
         return f"({right}).astype(real)" if numpy else f"({right}).to(real)"
 
 
-def top_k(z, y, k):
-    """1 where the label is among the k largest scores, ties going to the first, else 0."""
+def top_k(z, y, k, axis=()):
+    """1 where the label is among the k largest scores, ties going to the first; the mean."""
     own = np.take_along_axis(z, y[..., None], axis=-1)
     earlier = np.arange(z.shape[-1]) < y[..., None]
     better = np.sum((z > own) | ((z == own) & earlier), axis=-1)
-    return (better < k).astype(z.dtype)
+    return np.mean((better < k).astype(z.dtype), axis=axis)
 
 
-def top_k_torch(z, y, k):
-    """1 where the label is among the k largest scores, ties going to the first, else 0."""
+def top_k_torch(z, y, k, axis=()):
+    """1 where the label is among the k largest scores, ties going to the first; the mean."""
     own = z.gather(-1, y[..., None])
     earlier = torch.arange(z.shape[-1], device=z.device) < y[..., None]
     better = torch.sum((z > own) | ((z == own) & earlier), dim=-1)
-    return (better < k).to(z.dtype)
+    right = (better < k).to(z.dtype)
+    return right.mean(dim=axis) if axis else right
 
 
+class TopK(NonDifferentiable, Averaged):
+    """1 where the label is among the k largest scores, else 0; ties go to the first."""
+
+    group = "metrics"
+    operands = ("z", "y")
+    k: int
+    formula = "1 if fewer than k classes come before y in the order of scores, else 0"
+    latex = r"[{y} \in \mathrm{{top}}\, {z}]"
+    numpy = top_k
+    torch = top_k_torch
+    samples = [
+        Sample(real(4), klass(4), k=2),
+        Sample(real(5, 4), klass(4, 5), k=1),
+        Sample(Arg((4,), kind="int", low=0, high=2), klass(4), k=2),
+    ]
+    bad_samples = [
+        Sample(real(4), klass(3), k=2),
+        Sample(real(4), klass(4), k=0),
+        Sample(real(4), klass(4), k=5),
+        Sample(real(), klass(4), k=1),
+        Sample(real(4), real(4), k=1),
+    ]
+    example = "metric top_k(z, y, 3)"
+
+    def wants(self, types: Sequence[TensorType]) -> list[Elem | None]:
+        return [REAL if types[0].elem.kind != "real" else None, None]
+
+    def positions(self, types: Sequence[Any]) -> int:
+        return types[0].rank - 1
+
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        z, y = types
+        if not z.rank or y.elem.kind not in ("class", "int"):
+            raise Mismatch(
+                "`top_k` needs a score per class, and a label",
+                blame=[(0, f"is {describe(z)}"), (1, f"is {describe(y)}")],
+                help="write `top_k(z, y, k)` with z : [K] and y : class(K)",
+                code="E0303" if z.rank else "E0310",
+            )
+        need_label_each(self, u, z, y)
+        classes = u.resolve(z.shape[-1]).value
+        if self.k < 1 or (classes is not None and self.k > classes):
+            raise Mismatch(
+                f"`top_k` with k = {self.k}",
+                blame=[(0, f"has {u.resolve(z.shape[-1])} classes")],
+                help="k goes from 1 to the number of classes",
+                code="E0404",
+            )
+        return TensorType(REAL, kept_shape(u.shape(z.shape[:-1]), self.mean_axes(types), False))

@@ -148,7 +148,7 @@ class Outer(BilinearMap):
 
     group = "products"
     formula = "y_ij = a_i b_j"
-    latex = "{a} {b}^T"
+    latex = "{a} {{{b}}}^T"
     numpy = "np.outer(a, b)"
     torch = "torch.outer(a, b)"
     samples = [Sample(real(2), real(3)), Sample(real(1), real(4))]

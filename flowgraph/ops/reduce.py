@@ -14,8 +14,6 @@ from ..types import INT, REAL, Dim, Elem, Mismatch, Shape, TensorType, Type, Uni
 from .base import (
     OPS,
     Arg,
-    Axes,
-    Axis,
     LinearMap,
     NonDifferentiable,
     Op,
@@ -27,6 +25,7 @@ from .base import (
     fn,
     real,
 )
+from .declared import Axes, Axis
 
 if TYPE_CHECKING:
     import torch
@@ -174,8 +173,8 @@ class Prod(Reduction):
 
     @staticmethod
     def torch(x, axis, keepdims):
-        """Product over one axis or several."""
-        for one in [axis] if isinstance(axis, int) else sorted(axis, reverse=not keepdims):
+        """Product over several axes."""
+        for one in axis:  # from the end, the first one first: the others keep their numbers
             x = x.prod(dim=one, keepdim=keepdims)
         return x
 

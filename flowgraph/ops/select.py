@@ -10,7 +10,6 @@ from ..types import (
     Dim,
     Elem,
     Mismatch,
-    Size,
     TensorType,
     Type,
     Unifier,
@@ -27,6 +26,7 @@ from .base import (
     klass,
     real,
 )
+from .declared import Size
 from .shape import Rearrangement
 
 FULL = ("slice", None, None)
@@ -42,7 +42,7 @@ class Index(Rearrangement):
     group = ""
     items: Any
     formula = "x[i], x[start:stop]"
-    latex = "{x}_{{{items}}}"
+    latex = "{{{x}}}_{{{items}}}"
     samples = [
         Sample(real(3), items=(0,)),
         Sample(real(2, 3), items=(-1,)),
@@ -213,8 +213,9 @@ class OneHot(NonDifferentiable):
         return TensorType(REAL, (*y.shape, u.resolve(size)))
 
     def _same(self, u: Unifier, known: Size) -> Size:
+        wanted: Any = self.classes
         try:
-            return u.unify(known, Dim.of(self.classes))
+            return u.unify(known, Dim.of(wanted))
         except Mismatch as error:
             raise Mismatch(
                 f"`one_hot` into {self.classes} classes of a label with {u.resolve(known)}",

@@ -9,7 +9,6 @@ from ..types import (
     Dim,
     Elem,
     Mismatch,
-    Shape,
     TensorType,
     Type,
     Unifier,
@@ -18,7 +17,6 @@ from ..types import (
 )
 from .base import (
     Arg,
-    Axis,
     Batching,
     LinearMap,
     Op,
@@ -29,6 +27,7 @@ from .base import (
     known_shape,
     real,
 )
+from .declared import Axis, Shape
 
 
 def product(sizes: Sequence[Any]) -> Dim:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..types import Mismatch, TensorType, Type, Unifier, describe
-from .base import Axis, Op, Sample, Value, axis_of, fn, real
+from .base import Op, Sample, Value, axis_of, fn, real
+from .declared import Axis
 
 
 def softmax(x, axis=-1):

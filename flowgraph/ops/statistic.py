@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..types import INT, Elem, Mismatch, TensorType, Type, Unifier, promote
-from .base import Arg, Axis, LinearMap, Op, Sample, Value, axis_of, fn, real
+from .base import Arg, LinearMap, Op, Sample, Value, axis_of, fn, real
+from .declared import Axis
 from .reduce import Mean, Reduction, axis_count, need_entries
 
 

@@ -30,12 +30,18 @@ class Batch(Pass):
 
 
 class _Batcher:
-    def __init__(self, graph: Graph) -> None:
+    """Batches one graph; `carried` says which inputs of an inner graph carry the axis."""
+
+    def __init__(self, graph: Graph, size: Dim | None = None, carried: Sequence[str] | None = None) -> None:
         self.graph = graph
-        taken = {*graph.sizes, *(n.name for n in graph)}
-        self.size_name = next(n for n in ("N", *(f"N{i}" for i in range(2, len(taken) + 3))) if n not in taken)
-        self.size = Dim.symbol(self.size_name)
-        self.out = graph.like(sizes=(self.size_name, *graph.sizes), batch=self.size_name)
+        self.carried = (*graph.inputs, *graph.targets) if carried is None else carried
+        if size is None:
+            taken = {*graph.sizes, *(n.name for n in graph)}
+            free = ("N", *(f"N{i}" for i in range(2, len(taken) + 3)))
+            size = Dim.symbol(next(n for n in free if n not in taken))
+        self.size = size
+        name = size.symbols[0]
+        self.out = graph.like(sizes=(name, *graph.sizes), batch=name)
         self.builder = Builder(self.out, [n.name for n in graph])
         self.new: dict[str, str] = {}
         self.carries: set[str] = set()
@@ -55,7 +61,7 @@ class _Batcher:
 
     def _node(self, node: Node) -> str:
         operands = [self.new[o] for o in node.operands]
-        if node.op.name in ("input", "target"):
+        if node.name in self.carried:
             type = TensorType(node.type.elem, (self.size, *node.type.shape))
             self.out.add(renamed(node, op=node.op.with_attrs(type=type), type=type))
             self.carries.add(node.name)
@@ -63,6 +69,8 @@ class _Batcher:
         if not any(o in self.carries for o in operands):
             self.out.add(renamed(node, operands=tuple(operands)))
             return node.name
+        if node.op.subgraphs():
+            return self._holder(node, operands)
         types = [self.graph[o].type for o in node.operands]
         values = [Value(self.builder, o) for o in operands]
         count = len(self.out)
@@ -70,6 +78,29 @@ class _Batcher:
         name = self._take(made.name, node, fresh=len(self.out) > count and self.out.last == made.name)
         self.carries.add(name)
         return name
+
+    def _holder(self, node: Node, operands: list[str]) -> str:
+        """A node that holds graphs: batch them for the operands that carry the axis."""
+        graphs = []
+        for inner in node.op.subgraphs():
+            carried = [i for i, o in zip(inner.inputs, operands, strict=True) if o in self.carries]
+            graphs.append(_Batcher(inner, self.size, carried).inner())
+        op = node.op.with_subgraphs(graphs)
+        type = op.result_type([self.out[o].type for o in operands])
+        self.out.add(Node(node.name, op, tuple(operands), type, node.hint, node.span))
+        self.carries.add(node.name)
+        return node.name
+
+    def inner(self) -> Graph:
+        """The batched graph for use inside a node: every result carries the axis."""
+        for node in self.graph:
+            self.new[node.name] = self._node(node)
+        results = []
+        for result in self.graph.results:
+            value = Value(self.builder, self.new[result.node])
+            spread = self.batching.spread(value, self.graph[result.node].type)
+            results.append(Result(result.role, result.label, spread.name, result.by, result.span))
+        return self.out.close([self.new[i] for i in self.graph.inputs], (), (), results)
 
     def _take(self, made: str, node: Node, *, fresh: bool) -> str:
         """Let the node just made take the name, hint and span of the one it stands for."""

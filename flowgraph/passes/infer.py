@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..errors import Diagnostics, Span, shorten
-from ..graph import Graph, Node, Result, renamed
+from ..graph import Graph, Node, Result
 from ..naming import Namer
 from ..ops import OPS
 from ..types import (
@@ -81,7 +81,7 @@ class _Inference:
 
     def _try(self, node: Node, waiting: dict[str, Unknown]) -> bool:
         """Infer one node; False if it must wait for sizes that later nodes fix."""
-        if any(o in self.failed for o in node.operands):
+        if self.failed and any(o in self.failed for o in node.operands):
             self.failed.add(node.name)
             return True
         if any(o not in self.types for o in node.operands):
@@ -156,12 +156,10 @@ class _Inference:
     def _build(self) -> Graph:
         out = self.graph.like()
         conversions = _Conversions(out, [n.name for n in self.graph])
-        kept: set[str] = set()
+        whole = not self.failed
         for node in self.graph:
             type = self.types.get(node.name)
-            if node.name in self.failed or type is None:
-                continue
-            if any(o not in kept for o in node.operands):
+            if type is None or not (whole or all(o in out for o in node.operands)):
                 continue
             types = [out[o].type for o in node.operands]
             operands = conversions.apply(node, types)
@@ -169,13 +167,13 @@ class _Inference:
             op = node.op.canonical(types)
             if hasattr(op, "type"):
                 op = op.with_attrs(type=self.u.type(op.type))
-            out.add(renamed(node, op=op, operands=tuple(operands), type=self.u.type(type)))
-            kept.add(node.name)
+            final = self.u.type(type)
+            out.add(Node(node.name, op, tuple(operands), final, node.hint, node.span))
 
         def still(names: Sequence[str]) -> list[str]:
-            return [name for name in names if name in kept]
+            return [name for name in names if name in out]
 
-        results: list[Result] = [r for r in self.graph.results if r.node in kept]
+        results: list[Result] = [r for r in self.graph.results if r.node in out]
         return out.close(
             still(self.graph.inputs), still(self.graph.targets), still(self.graph.params), results
         )

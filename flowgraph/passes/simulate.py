@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Graph, Node
+from ..ops.control import evaluate_nodes
 from ..ops.leaf import DTYPES
 from ..types import Dim, TensorType
 
@@ -26,24 +27,15 @@ class ShapeClash(Exception):
 
 
 def simulate(graph: Graph, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The value of every node by name.
+    """The value of every node by name; without what needs a value that is not given.
 
     values: one for each input, target and param that is used, of the shape its type says;
     symbolic sizes are read off them. Raises ShapeClash.
     """
     sizes = bind_sizes(graph, values)
-    known: dict[str, Any] = {}
+    given = {node.name: as_array(node, values[node.name]) for node in graph if node.name in values}
     with np.errstate(all="ignore"):
-        for node in graph:
-            if node.op.name in ("input", "target", "param"):
-                if node.name in values:
-                    known[node.name] = as_array(node, values[node.name])
-                continue
-            if any(o not in known for o in node.operands):
-                continue  # needs a target that was not given
-            types = [graph[o].type for o in node.operands]
-            known[node.name] = node.op.evaluate([known[o] for o in node.operands], types, sizes)
-    return known
+        return evaluate_nodes(graph, given, sizes)
 
 
 def as_array(node: Node, value: Any) -> np.ndarray:
