@@ -338,7 +338,8 @@ def _ascii_letter(c: str) -> str:
         return _LOOKALIKES[c]
     parts = unicodedata.name(c, "").split()
     if len(parts) >= 4 and parts[0] == "GREEK" and parts[2] == "LETTER":
-        name = {"LAMDA": "LAMBDA"}.get(parts[-1] if parts[3] == "FINAL" else parts[3], parts[3])
+        letter = parts[4] if parts[3] == "FINAL" else parts[3]
+        name = "LAMBDA" if letter == "LAMDA" else letter
         return name.capitalize() if parts[1] == "CAPITAL" else name.lower()
     plain = "".join(x for x in unicodedata.normalize("NFKD", c) if not unicodedata.combining(x))
     return plain if plain.isascii() else c

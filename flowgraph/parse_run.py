@@ -170,9 +170,10 @@ class Run:
         if bracket is not None and bracket.in_table and _WORD_LINE.match(text, next_line):
             raise _OpenAtLine(next_line)
         if last_kind in _CONTINUES:
-            # At a statement word or the end of the text the parser shall see that the line ends.
+            # Before a statement word, a body's end and the text's the parser shall see a line end.
             self.joint = self.last
-            return next_line < len(text) and not _WORD_LINE.match(text, next_line)
+            ends = text[next_line : next_line + 1] in ("", "}")
+            return not ends and not _WORD_LINE.match(text, next_line)
         if next_line < self.joined_until:
             return True
         if text[next_line : next_line + 1] not in ("|", "#"):

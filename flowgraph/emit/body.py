@@ -123,9 +123,9 @@ class Body:
             self.variables[node.name] = self._scalar(node)
             return
         value = self._expression(node)
-        short = len(source.text(value)) <= INLINE_ROOM
-        unnamed = node.hint is None or node.name == self.last
-        if self.level > 0 and unnamed and uses <= 1 and short:
+        is_last = node.name == self.last and source.fits("return ", value, self.depth)
+        short = node.hint is None and len(source.text(value)) <= INLINE_ROOM
+        if self.level > 0 and uses <= 1 and (is_last or short):
             self._pending[node.name] = value
             return
         self._assign(node, value)

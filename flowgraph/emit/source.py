@@ -63,7 +63,8 @@ def _print(node: ast.expr) -> tuple[str, int]:
         if isinstance(node.op, ast.Not):
             return f"not {_inner(node.operand, NOT)}", NOT
         sign = "~" if isinstance(node.op, ast.Invert) else "-"
-        return sign + _inner(node.operand, UNARY), UNARY
+        is_power = isinstance(node.operand, ast.BinOp) and isinstance(node.operand.op, ast.Pow)
+        return sign + _inner(node.operand, ATOM if is_power else UNARY), UNARY
     if isinstance(node, ast.Compare):
         sign, level = OPERATORS[type(node.ops[0])]
         return f"{_inner(node.left, level + 1)} {sign} {_inner(node.comparators[0], level + 1)}", level
@@ -109,7 +110,7 @@ def _binary(node: ast.BinOp) -> tuple[str, int]:
     sign, level = OPERATORS[type(node.op)]
     if isinstance(node.op, ast.Pow):
         left, right = _inner(node.left, ATOM), _inner(node.right, UNARY)
-        close = _is_simple(node.left) and _is_simple(node.right)
+        close = _is_simple(node.left) and _is_simple(node.right) and not left.startswith("(")
         return (f"{left}**{right}" if close else f"{left} ** {right}"), level
     return f"{_inner(node.left, level)} {sign} {_inner(node.right, level + 1)}", level
 
@@ -117,7 +118,7 @@ def _binary(node: ast.BinOp) -> tuple[str, int]:
 def _is_simple(node: ast.expr) -> bool:
     """Operands that the formatter sets a power close to."""
     if isinstance(node, ast.UnaryOp):
-        return isinstance(node.operand, (ast.Constant, ast.Name)) and not isinstance(node.op, ast.Not)
+        return isinstance(node.op, ast.USub) and _is_simple(node.operand)
     if isinstance(node, ast.Attribute):
         return isinstance(node.value, ast.Name) or (isinstance(node.value, ast.Attribute) and _is_simple(node.value))
     return isinstance(node, (ast.Name, ast.Constant))

@@ -1,7 +1,9 @@
 """Expressions known at compile time: sizes, consts, attrs, literal weights.
 
-Promises values that are int, float, bool, str, `Dim` (a symbolic size) or nested lists of
-numbers; everything else is a reported error and `Skip`.
+Promises values that are int, float, bool, str, `Dim` (a symbolic size, or a known one with the
+place it comes from), nested lists of numbers, or a condition on symbolic sizes: nested tuples
+of an operator and its operands, as `graph.Requirement` has them. Everything else is a reported
+error and `Skip`. No value grows without bound.
 """
 
 from __future__ import annotations
@@ -32,8 +34,22 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 
+LOGIC: dict[str, Callable[..., Any]] = {
+    "not": lambda a: ("not", a) if isinstance(a, tuple) else not a,
+    "and": lambda a, b: _joined("and", a, b),
+    "or": lambda a, b: _joined("or", a, b),
+}
+
+ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+}
+
 MAX_WHOLE = 10**18
 """Whole numbers at compile time stay below this, so that no expression can grow without bound."""
+MAX_TERMS, MAX_DEGREE = 64, 16
+"""How large a polynomial over symbolic sizes may become."""
 
 Lookup = Callable[[Name], Any]
 """Gives the static value of a name, or reports and raises Skip."""
@@ -71,66 +87,130 @@ def _value(expr: Expr, lookup: Lookup, found: Diagnostics) -> Steps:
     raise Skip
 
 
+def shown(value: Any) -> str:
+    """A static value in the words of the language, for a label: `3.5`, `true`, `a list`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'the string "{shorten(value, 30)}"'
+    if isinstance(value, tuple):
+        return "a condition on a symbolic size"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return "none" if value is None else shorten(str(value), 30)
+
+
+class _Refused(Exception):
+    """An operator has no value here; carries the words."""
+
+    def __init__(self, message: str, label: str, help: str = "", code: str = "E0213") -> None:
+        self.message, self.label, self.help, self.code = message, label, help, code
+        super().__init__(message)
+
+
+def _too_large(label: str = "too large") -> _Refused:
+    help = "whole numbers go up to 10^18, others to about 1.8e308"
+    return _Refused("the number becomes too large", label, help, "E0901")
+
+
 def _arithmetic(op: str, values: list[Any], span: Span, found: Diagnostics) -> Any:
-    """One operator on static values."""
-    if any(isinstance(v, (list, str)) for v in values):
-        found.report("E0211", f"`{op}` works on single numbers at compile time", span, "not single numbers")
-        raise Skip
+    """One operator on static values, bounded in size. Raises Skip after reporting an error."""
     try:
-        result = _apply(op, values)
+        return _bounded(_apply(op, [_plain(v) for v in values]))
     except ZeroDivisionError:
-        found.report("E0211", "division by zero", span, "the divisor is 0")
-        raise Skip from None
+        problem = _Refused("division by zero", "the divisor is 0")
     except OverflowError:
-        result = None
-    if isinstance(result, _Refused):
-        found.report("E0302", result.message, span, result.label, help=result.help)
-        raise Skip
-    if result is None or (isinstance(result, int) and abs(result) > MAX_WHOLE):
-        found.report("E0901", "the number becomes too large", span, help="whole numbers go up to 10^18")
-        raise Skip
+        problem = _too_large()
+    except _Refused as refused:
+        problem = refused
+    found.report(problem.code, problem.message, span, problem.label, help=problem.help)
+    raise Skip
+
+
+def _plain(value: Any) -> Any:
+    """A known size as the number it is."""
+    return value.value if isinstance(value, Dim) and value.value is not None else value
+
+
+def _bounded(result: Any) -> Any:
+    if isinstance(result, Dim):
+        degree = max((len(mono) for mono, _ in result.terms), default=0)
+        large = any(abs(factor) > MAX_WHOLE for _, factor in result.terms)
+        if len(result.terms) > MAX_TERMS or degree > MAX_DEGREE or large:
+            raise _too_large("too many products of symbolic sizes")
+    elif isinstance(result, int) and abs(result) > MAX_WHOLE:
+        raise _too_large()
     return result
 
 
-class _Refused:
-    def __init__(self, message: str, label: str, help: str = "") -> None:
-        self.message, self.label, self.help = message, label, help
+def _is_condition(value: Any) -> bool:
+    return isinstance(value, bool) or (isinstance(value, tuple) and value[0] != "%")
 
 
 def _apply(op: str, values: list[Any]) -> Any:
-    if op in ("not", "and", "or"):
-        if not all(isinstance(v, bool) for v in values):
-            return _Refused(f"`{op}` needs true or false", "a number", "compare first: `D > 0`")
-        return {"not": lambda a: not a, "and": lambda a, b: a and b, "or": lambda a, b: a or b}[op](*values)
+    """The value of an operator. Raises _Refused, ZeroDivisionError, OverflowError."""
+    if any(isinstance(v, (list, str)) for v in values):
+        kind = "a list" if any(isinstance(v, list) for v in values) else "a string"
+        raise _Refused(f"`{op}` works on single numbers at compile time", f"{kind} is involved")
+    if op in LOGIC:
+        if not all(_is_condition(v) for v in values):
+            raise _Refused(f"`{op}` needs true or false", "a number is involved", "compare first: `D > 0`")
+        return LOGIC[op](*values)
+    if any(isinstance(v, tuple) for v in values) and not _is_remainder_test(op, values):
+        help = "a condition can be joined to others by `and`, `or` and `not`"
+        raise _Refused(f"`{op}` cannot be applied to a condition on symbolic sizes", "here", help)
     values = [int(v) if isinstance(v, bool) else v for v in values]
-    if op == "-" and len(values) == 1:
+    if len(values) == 1:
         return -values[0]
-    left, right = values
+    return _binary(op, *values)
+
+
+def _is_remainder_test(op: str, values: list[Any]) -> bool:
+    """Whether this compares `T % 4` with a number."""
+    return op in COMPARE and all(not isinstance(v, tuple) or v[0] == "%" for v in values)
+
+
+def _binary(op: str, left: Any, right: Any) -> Any:
+    symbolic = any(isinstance(v, (Dim, tuple)) for v in (left, right))
     if op in COMPARE:
-        if isinstance(left, Dim) or isinstance(right, Dim):
-            return (op, left, right)
-        return COMPARE[op](left, right)
-    if op in ("+", "-", "*"):
-        return {"+": operator.add, "-": operator.sub, "*": operator.mul}[op](left, right)
+        return (op, left, right) if symbolic else COMPARE[op](left, right)
+    if op in ARITHMETIC:
+        if symbolic and (isinstance(left, float) or isinstance(right, float)):
+            raise _Refused("a symbolic size goes with whole numbers only", "a fraction is involved")
+        return ARITHMETIC[op](left, right)
     if op == "/":
         return _divide(left, right)
     if op == "%":
-        if isinstance(left, Dim) or isinstance(right, Dim):
-            return ("%", left, right)
-        return left % right
+        if right == 0:
+            raise ZeroDivisionError
+        if symbolic and (isinstance(left, float) or isinstance(right, float)):
+            raise _Refused("a symbolic size goes with whole numbers only", "a fraction is involved")
+        return ("%", left, right) if symbolic else left % right
     if op == "^":
         return _power(left, right)
-    return _Refused(f"`{op}` has no meaning on numbers known at compile time", "here")
+    raise _Refused(f"`{op}` has no meaning on single numbers", "here", "write `*` for a product")
+
+
+def _joined(op: str, left: Any, right: Any) -> Any:
+    """`and` or `or`, of which a side may be a condition that only data decide."""
+    deciding = op == "or"  # the truth value that settles the whole by itself
+    for value, other in ((left, right), (right, left)):
+        if isinstance(value, bool):
+            return deciding if value is deciding else other
+    return (op, left, right)
 
 
 def _divide(left: Any, right: Any) -> Any:
     """Whole numbers divide to a whole number where it comes out, else to a fraction."""
     if isinstance(left, Dim) or isinstance(right, Dim):
         if isinstance(right, float) or isinstance(left, float):
-            return _Refused("a symbolic size times a fraction", "not whole")
-        quotient = Dim.of(left).divide(right)
+            raise _Refused("a symbolic size goes with whole numbers only", "a fraction is involved")
+        quotient = None if right == 0 else Dim.of(left).divide(right)
+        if right == 0:
+            raise ZeroDivisionError
         if quotient is None:
-            return _Refused("the quotient is not whole for every value of the size", "does not come out whole")
+            help = "sizes are exact: multiply out, or demand it by `require T % 4 == 0` and a size of its own"
+            raise _Refused("the quotient is not whole for every value of the size", "not always whole", help)
         return quotient
     if isinstance(left, int) and isinstance(right, int) and left % right == 0:
         return left // right
@@ -139,28 +219,41 @@ def _divide(left: Any, right: Any) -> Any:
 
 def _power(left: Any, right: Any) -> Any:
     if isinstance(left, Dim) or isinstance(right, Dim):
-        return _Refused("a symbolic size cannot be raised to a power", "here", "multiply it with itself")
+        if not isinstance(right, int) or not 0 <= right <= MAX_DEGREE:
+            raise _Refused("a symbolic size takes small whole powers only", "here")
+        product: Any = 1
+        for _ in range(right):
+            product = _bounded(product * left)
+        return product
     if isinstance(left, int) and isinstance(right, int) and right >= 0:
         if abs(left) > 1 and right > 64:
-            return None
+            raise _too_large()
         return left**right
     result = left**right
-    return _Refused("a root of a negative number", "not real") if isinstance(result, complex) else result
+    if isinstance(result, complex):
+        raise _Refused("a root of a negative number", "not a real number")
+    return result
 
 
 def whole(value: Any, span: Span, found: Diagnostics, *, least: int = 0, what: str = "a size") -> Dim:
-    """A static value as a size. Reports E0302 and raises Skip unless it is whole and not less."""
+    """A static value as a size. Reports E0302 or E0901 and raises Skip unless it is a whole
+    number and not less than `least`. A `Dim` keeps the place it comes from."""
     if isinstance(value, float) and value.is_integer() and abs(value) < MAX_WHOLE:
         value = int(value)
     if isinstance(value, Dim) and (value.value is None or value.value >= least):
-        return value  # with the place it comes from
+        return value
     if isinstance(value, Dim):
         value = value.value
     if isinstance(value, bool) or not isinstance(value, int):
-        shown = shorten(str(value))
-        found.report("E0302", f"{what} must be a whole number", span, f"this is {shown}")
+        help = "sizes are exact: change the numbers so that it comes out whole" if isinstance(value, float) else ""
+        found.report("E0302", f"{what} must be a whole number", span, f"this is {shown(value)}", help=help)
         raise Skip
     if value < least:
-        found.report("E0302", f"{what} must be at least {least}", span, f"this is {value}")
+        found.report(
+            "E0302", f"{what} must be at least {least}", span, f"this is {value}", help="change the numbers it is made of"
+        )
+        raise Skip
+    if value > MAX_WHOLE:
+        found.report("E0901", f"{what} is too large", span, f"this is {shown(value)}", help="sizes go up to 10^18")
         raise Skip
     return Dim.of(value)

@@ -163,7 +163,8 @@ class Selu(Kinked):
 
 def gelu(x):
     """x times the probability that a standard normal number is below x."""
-    return 0.5 * x * erfc(-x / math.sqrt(2))
+    z = x.astype(np.float64)  # in the tail, erfc magnifies the rounding of its argument
+    return (0.5 * z * erfc(-z / math.sqrt(2))).astype(x.dtype)
 
 
 def gelu_tanh(x):

@@ -9,8 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from ..types import BOOL, Elem, Mismatch, TensorType, Type, Unifier, promote
-from .base import Arg, Elementwise, NonDifferentiable, Sample, Value, broadcast, fn, real
+from ..types import BOOL, Elem, Mismatch, TensorType, Type, Unifier
+from .base import (
+    Arg,
+    Elementwise,
+    NonDifferentiable,
+    Sample,
+    Value,
+    broadcast,
+    common_elem,
+    fn,
+    real,
+    to_common,
+)
 
 _PAIRS = [Sample(real(2, 3), real(3)), Sample(real(), real(4)), Sample(real(), real())]
 _BAD_PAIRS = [Sample(real(3), real(4)), Sample(real(2, 3), real(2))]
@@ -336,11 +347,7 @@ class Where(Elementwise):
     example = "s = where(x > 0, x, 0)"
 
     def wants(self, types: Sequence[TensorType]) -> list[Elem | None]:
-        kinds = [t.elem.kind for t in types[1:]]
-        if kinds[0] == kinds[1]:
-            return [None, None, None]
-        common = promote(t.elem for t in types[1:])
-        return [None, *(common if kind != common.kind else None for kind in kinds)]
+        return [None, *to_common(types[1:])]
 
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         condition, a, b = types
@@ -351,8 +358,7 @@ class Where(Elementwise):
                 help="compare: `where(x > 0, a, b)`",
                 code="E0303",
             )
-        elem = a.elem if a.elem == b.elem else promote((a.elem, b.elem))
-        return TensorType(elem, broadcast(u, self, types))
+        return TensorType(common_elem((a.elem, b.elem)), broadcast(u, self, types))
 
     def jvp(self, tangents: Sequence[Value | None], y: Value, *xs: Value) -> Value | None:
         _, da, db = tangents

@@ -29,6 +29,7 @@ import numpy as np
 from ..graph import Builder, Graph
 from ..types import (
     BOOL,
+    RANK,
     REAL,
     Dim,
     Elem,
@@ -477,13 +478,10 @@ class Elementwise(Op, abstract=True):
     def wants(self, types: Sequence[TensorType]) -> list[Elem | None]:
         if self.takes == "bool":
             return [None for _ in types]
-        if self.takes == "real":
-            common: Elem | None = REAL
-        elif self.takes == "any" and all(t.elem.kind == types[0].elem.kind for t in types):
-            common = None
-        else:
-            common = promote(t.elem for t in types)
-        return [common if common and t.elem.kind != common.kind else None for t in types]
+        if self.takes == "any":
+            return to_common(types)
+        common = REAL if self.takes == "real" else promote(t.elem for t in types)
+        return [conversion(t.elem, common) for t in types]
 
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         kinds = [t.elem.kind for t in types]
@@ -496,14 +494,12 @@ class Elementwise(Op, abstract=True):
                 code="E0303",
             )
         shape = broadcast(u, self, types)
-        elem = types[0].elem
-        if self.gives == "bool":
-            elem = BOOL
-        elif self.gives == "real":
-            elem = REAL
-        elif any(t.elem != elem for t in types):
-            elem = promote(t.elem for t in types)
-        return TensorType(elem, shape)
+        if "bool" in (self.gives, self.takes):
+            return TensorType(BOOL, shape)
+        if "real" in (self.gives, self.takes):
+            return TensorType(REAL, shape)
+        elems = [t.elem for t in types]
+        return TensorType(common_elem(elems) if self.takes == "any" else promote(elems), shape)
 
     def batch(self, b: Batching, values: Sequence[Value], types: Sequence[TensorType]) -> Value:
         rank = max(t.rank for t in types)
@@ -584,7 +580,25 @@ class NonDifferentiable(Op, abstract=True):
 
 
 # ---------------------------------------------------------------------------------------
-# Pieces of shape rules
+# Pieces of type rules
+
+
+def conversion(elem: Elem, wanted: Elem) -> Elem | None:
+    """What an operand must be converted to; None where nothing, a label being a whole number."""
+    return None if RANK[elem.kind] == RANK[wanted.kind] else wanted
+
+
+def to_common(types: Sequence[TensorType]) -> list[Elem | None]:
+    """What each operand must be converted to for all to have one kind, whichever it is."""
+    if len({RANK[t.elem.kind] for t in types}) == 1:
+        return [None for _ in types]
+    common = promote(t.elem for t in types)
+    return [conversion(t.elem, common) for t in types]
+
+
+def common_elem(elems: Sequence[Elem]) -> Elem:
+    """The element type of an array that holds entries of all these."""
+    return elems[0] if all(e == elems[0] for e in elems) else promote(elems)
 
 
 def broadcast(u: Unifier, op: Op, types: Sequence[TensorType]) -> Shape:

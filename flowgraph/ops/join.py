@@ -15,7 +15,6 @@ from ..types import (
     Type,
     Unifier,
     describe,
-    promote,
 )
 from .base import (
     OPS,
@@ -27,9 +26,11 @@ from .base import (
     axes_of,
     axis_of,
     beside,
+    common_elem,
     fn,
     need_equal,
     real,
+    to_common,
 )
 from .declared import Axes, Axis, Shape
 
@@ -42,16 +43,7 @@ class Join(LinearMap, abstract=True):
     axis: Axis = 0
 
     def wants(self, types: Sequence[TensorType]) -> list[Elem | None]:
-        if all(t.elem.kind == types[0].elem.kind for t in types):
-            return [None for _ in types]
-        common = promote(t.elem for t in types)
-        return [None if t.elem.kind == common.kind else common for t in types]
-
-    def common_elem(self, types: Sequence[TensorType]) -> Elem:
-        first = types[0].elem
-        if all(t.elem == first for t in types):
-            return first
-        return promote(t.elem for t in types)
+        return to_common(types)
 
     def agree(self, u: Unifier, types: Sequence[TensorType], skip: int | None) -> None:
         """Unify all shapes, apart from the axis to skip. Raises Mismatch."""
@@ -97,7 +89,7 @@ class Stack(Join):
         place = self._axis(types) + types[0].rank + 1
         shape = list(u.shape(types[0].shape))
         shape.insert(place, Dim.of(len(types)))
-        return TensorType(self.common_elem(types), tuple(shape))
+        return TensorType(common_elem([t.elem for t in types]), tuple(shape))
 
     def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
         axis = self._axis([x.type for x in xs])
@@ -143,7 +135,7 @@ class Concat(Join):
         self.agree(u, types, axis)
         shape = list(u.shape(types[0].shape))
         shape[axis] = sum((u.known(t.shape[axis]) for t in types), Dim.of(0))
-        return TensorType(self.common_elem(types), tuple(shape))
+        return TensorType(common_elem([t.elem for t in types]), tuple(shape))
 
     def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
         axis = self._axis([x.type for x in xs])

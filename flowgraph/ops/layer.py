@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from ..types import REAL, Dim, Mismatch, TensorType, Type, Unifier, describe
 from .base import Batching, Composite, Op, Parameter, Sample, Value, fn, need_equal, real
 from .declared import Size
-from .init import Uniform
+from .init import FanUniform
 
 
 class Linear(Composite):
@@ -102,10 +101,9 @@ def last_size(op: Op, u: Unifier, type: TensorType, slot: int) -> Dim:
     return size
 
 
-def around_zero(fan_in: Dim) -> Uniform:
+def around_zero(fan_in: Dim) -> FanUniform:
     """PyTorch's distribution for linear layers: uniform in ±1/√fan_in."""
-    bound = 1 / math.sqrt(max(fan_in.value or 0, 1))
-    return Uniform(a=-bound, b=bound)
+    return FanUniform(fan_in=max(fan_in.value or 0, 1))
 
 
 class Bilinear(Composite):

@@ -59,7 +59,7 @@ class Matmul(BilinearMap):
                     help="a number multiplies by `*`",
                 )
         inner = b.shape[-1] if b.rank == 1 else b.shape[-2]
-        side = "the size of the right operand" if b.rank == 1 else "the last but one of the right operand"
+        side = "the size of the right" if b.rank == 1 else "the last but one of the right"
         last = u.resolve(a.shape[-1])
         need_equal(
             self,

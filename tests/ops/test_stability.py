@@ -15,7 +15,30 @@ from flowgraph.ops import OPS
 from flowgraph.ops.base import Arg
 from flowgraph.ops.special import erf, erfc
 
-EDGES = [-1e4, -300, -103, -88, -60, -20, -9, -5, -1, -1e-3, -1e-7, 0, 1e-7, 1e-3, 1, 5, 9, 20, 60, 88, 103, 1e4]
+EDGES = [
+    -1e4,
+    -300,
+    -103,
+    -88,
+    -60,
+    -20,
+    -9,
+    -5,
+    -1,
+    -1e-3,
+    -1e-7,
+    0,
+    1e-7,
+    1e-3,
+    1,
+    5,
+    9,
+    20,
+    60,
+    88,
+    103,
+    1e4,
+]
 TINY = 2e-38
 mp.mp.dps = 40
 
@@ -23,7 +46,11 @@ mp.mp.dps = 40
 def single(name: str, *arrays: np.ndarray, **attrs) -> np.ndarray:
     """The numpy form in single precision. Warnings are errors here."""
     types = [
-        Arg(a.shape, kind="real" if a.dtype == np.float32 else "class", classes=0 if a.dtype == np.float32 else 9).type
+        Arg(
+            a.shape,
+            kind="real" if a.dtype == np.float32 else "class",
+            classes=0 if a.dtype == np.float32 else 9,
+        ).type
         for a in arrays
     ]
     op = OPS[name](**attrs).canonical(types)

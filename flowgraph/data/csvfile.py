@@ -1,0 +1,219 @@
+"""CSV files: a header of column names, then one example a line.
+
+Read in blocks, so that memory holds the numbers and not their text. A cell's place in an
+error is the file and the line it stands on.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import Diagnostics, Span, shorten
+from .files import report_unusable
+from .table import (
+    MAX_PROBLEMS,
+    Match,
+    Misfit,
+    Table,
+    Wanted,
+    extra_text,
+    fit_values,
+    labels_of,
+    match_columns,
+    missing_text,
+    needs,
+)
+
+BLOCK = 4096
+
+
+def read_csv(
+    path: Path, wanted: Sequence[Wanted], found: Diagnostics, span: Span | None, *, targets: bool
+) -> Table | None:
+    """The examples of a file, or None with the errors reported. Reports E0501 to E0503, E0307."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return _Csv(str(path), csv.reader(file, strict=True), wanted, found).read(targets)
+    except (csv.Error, OSError) as error:
+        report_unusable(found, str(path), str(error), span, "save it as comma-separated text")
+    except UnicodeDecodeError as error:
+        why = f"it is not UTF-8 (offset {error.start} of a block)"
+        report_unusable(found, str(path), why, span, "save it as UTF-8 text")
+    return None
+
+
+class _Csv:
+    """One file being read; `lines` are the line numbers of the examples so far."""
+
+    def __init__(self, path: str, reader: Any, wanted: Sequence[Wanted], found: Diagnostics) -> None:
+        self.path = path
+        self.reader = reader
+        self.wanted = wanted
+        self.found = found
+        self.lines: list[int] = []
+        self.header: list[str] = []
+        self.match = Match()
+        self.errors = 0
+
+    def read(self, targets: bool) -> Table | None:
+        self.header = [name.strip() for name in next(self.reader, [])]
+        self.match = match_columns(self.header, self.wanted)
+        if not self._check_header(targets):
+            return None
+        given = [c for c in self.wanted if c.name not in self.match.missing]
+        parts: dict[str, list[Any]] = {c.name: [] for c in given}
+        for first, rows in self._blocks():
+            for column in given:
+                parts[column.name] += self._cells(column, rows, first)
+            if self.errors >= MAX_PROBLEMS:
+                break
+        if self.errors:
+            return None
+        columns, labels = {}, {}
+        for column in given:
+            array, names = self._finish(column, parts[column.name])
+            if array is not None:
+                columns[column.name] = array
+            if names:
+                labels[column.name] = names
+        if self.errors:
+            return None
+        return Table(
+            columns,
+            tuple(c.name for c in given if c.role == "input"),
+            tuple(c.name for c in given if c.role == "target"),
+            labels,
+            Path(self.path).name,
+        )
+
+    def _check_header(self, targets: bool) -> bool:
+        for index, name in enumerate(self.header):
+            if name in self.header[:index]:
+                self.report(1, "E0502", f"the column `{shorten(name)}` is given twice", "keep one of them")
+            elif index in self.match.extra:
+                self.report(1, "E0502", *extra_text(name, self.wanted))
+            if self.errors >= MAX_PROBLEMS:
+                break
+        for column in needs(self.match, self.wanted, targets=targets):
+            said, cure = missing_text(column, self.match.missing[column.name])
+            self.report(1, "E0502", said, self._header_cure() or cure)
+        for column in self.wanted:
+            if column.shape and column.name in self.match.whole:
+                said, cure = missing_text(column, [f"{column.name}0"])
+                self.report(1, "E0502", said, cure)
+        return not self.errors
+
+    def _header_cure(self) -> str:
+        if not self.header:
+            return "the file is empty; its first line names the columns"
+        if len(self.header) == 1 and any(c in self.header[0] for c in ";\t"):
+            return "separate the columns by commas"
+        if all(_number(name) is not None for name in self.header):
+            return "the first line must name the columns"
+        return ""
+
+    def _blocks(self) -> Iterator[tuple[int, list[list[str]]]]:
+        """Rows of the right width, in blocks, each with the number of its first example."""
+        block: list[list[str]] = []
+        first = 0
+        for row in self.reader:
+            if not row or (len(row) == 1 and not row[0].strip() and len(self.header) > 1):
+                continue
+            if len(row) != len(self.header):
+                said = f"a row has {len(row)} values, where there are {len(self.header)} columns"
+                self.report(self.reader.line_num, "E0503", said, "give one value for each column")
+                if self.errors >= MAX_PROBLEMS:
+                    return
+                continue
+            block.append(row)
+            self.lines.append(self.reader.line_num)
+            if len(block) == BLOCK:
+                yield first, block
+                first, block = first + len(block), []
+        if block:
+            yield first, block
+
+    def _cells(self, column: Wanted, rows: list[list[str]], first: int) -> list[Any]:
+        """A block's cells of a column: text for classes, else arrays [rows, entries]."""
+        places = self.match.columns_of(column.name)
+        if column.type.elem.kind == "class":
+            return [[row[i] for i in places] for row in rows]
+        whole = column.type.elem.kind in ("int", "bool")
+        read = _whole if whole else _number
+        numbers: list[Any] = []
+        for number, row in enumerate(rows):
+            for place in places:
+                value = read(row[place])
+                if value is None:
+                    self._bad_cell(self.header[place], row[place], self.lines[first + number], whole)
+                    value = 0
+                    if self.errors >= MAX_PROBLEMS:
+                        return []
+                numbers.append(value)
+        dtype = np.int64 if whole else np.float64
+        try:
+            return [np.array(numbers, dtype=dtype).reshape(len(rows), len(places))]
+        except OverflowError:
+            self.report(self.lines[first], "E0503", f"a number of `{column.name}` is too large", "")
+            return []
+
+    def _bad_cell(self, name: str, text: str, line: int, whole: bool) -> None:
+        what = "is empty" if not text.strip() else f"holds `{shorten(text, 40)}`"
+        need = "a whole number" if whole else "a number"
+        if text.strip().lower() in ("nan", "inf", "-inf", "infinity", "-infinity", "na", "null", "none"):
+            need = "a finite number; fill in or leave out such rows"
+        self.report(line, "E0503", f"the column `{shorten(name)}` {what}", f"it must be {need}")
+
+    def _finish(self, column: Wanted, parts: list[Any]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+        """A column's blocks as one array, and the names of its classes."""
+        shape = tuple(n if n is not None else -1 for n in column.shape)
+        count = len(self.lines)
+        entries = len(self.match.columns_of(column.name))
+        try:
+            labels: tuple[str, ...] = ()
+            if column.type.elem.kind == "class":
+                labels = labels_of(column, sorted({text for row in parts for text in row}))
+                array = np.array(parts, dtype=object).reshape(count, entries)
+            else:
+                dtype = np.int64 if column.type.elem.kind in ("int", "bool") else np.float64
+                array = np.concatenate(parts) if parts else np.zeros((0, entries), dtype)
+            if shape == (-1,):
+                shape = (entries,)
+            return fit_values(array, column, labels).reshape(count, *shape), labels
+        except Misfit as error:
+            line = 1 if error.row is None else self.lines[error.row]
+            self.report(line, error.code, error.message, error.help)
+            return None, ()
+
+    def report(self, line: int, code: str, message: str, help: str) -> None:
+        self.errors += 1
+        self.found.report(code, message, help=help, path=f"{self.path}:{line}")
+
+
+def _number(text: str) -> float | None:
+    """A finite number, or None. Python's `1_000` is not one."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if value - value == 0 and "_" not in text else None
+
+
+def _whole(text: str) -> int | None:
+    """A whole number, also written 3.0 or true; None for anything else."""
+    text = text.strip()
+    if text.lower() in ("true", "false"):
+        return int(text.lower() == "true")
+    value = _number(text)
+    if value is None or not value.is_integer():
+        return None
+    digits = text.lstrip("+-")
+    return int(text) if digits.isdigit() and digits.isascii() and len(digits) < 19 else int(value)
+
+
+__all__ = ["read_csv"]

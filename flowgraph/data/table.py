@@ -1,0 +1,274 @@
+"""Columns of data: which belong to which input or target, and whether their values fit.
+
+Assumes declared types without unknown sizes. Promises arrays of the simulator's dtypes whose
+values are finite, whole where they must be, and labels within range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import did_you_mean, shorten
+from ..lower.program import Program
+from ..types import Dim, TensorType, describe
+
+MAX_PROBLEMS = 60
+"""Reading stops after so many: more are not shown anyway."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Examples: for every column an array [N, *shape].
+
+    labels: the names of the classes, for columns of a class type that have any. origin: where
+    the data come from, in words. split: the share of the rows that is for training, if the
+    file says one; the columns hold all rows.
+    """
+
+    columns: dict[str, np.ndarray]
+    inputs: tuple[str, ...]
+    targets: tuple[str, ...]
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    origin: str = ""
+    split: float | None = None
+
+    @property
+    def count(self) -> int:
+        """The number of examples."""
+        return next((len(c) for c in self.columns.values()), 0)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A column that the diagram declares; role is "input" or "target"."""
+
+    name: str
+    type: TensorType
+    role: str
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """The sizes per example, None for those known only when data arrive."""
+        return tuple(d.value for d in self.type.shape)
+
+
+def wanted_columns(program: Program) -> list[Wanted]:
+    """Every declared input and target, inputs first."""
+    graph, types = program.graph, program.types
+    inputs = [Wanted(n, types[n], "input") for n in graph.inputs if n in types]
+    return inputs + [Wanted(n, types[n], "target") for n in graph.targets if n in types]
+
+
+# ---------------------------------------------------------------------------------------
+# Matching names
+
+
+@dataclass
+class Match:
+    """Which columns of a header belong to which declared name.
+
+    whole: a column of that very name. spread: one column for each entry (`x0`, `x1`, ... or
+    `x[0]`, `x[1]`, ...). missing: the columns a name lacks. extra: columns that belong to none.
+    """
+
+    whole: dict[str, int] = field(default_factory=dict)
+    spread: dict[str, list[int]] = field(default_factory=dict)
+    missing: dict[str, list[str]] = field(default_factory=dict)
+    extra: list[int] = field(default_factory=list)
+
+    def columns_of(self, name: str) -> list[int]:
+        """The columns of a declared name; none if it is missing."""
+        return [self.whole[name]] if name in self.whole else self.spread.get(name, [])
+
+
+def match_columns(header: Sequence[str], wanted: Sequence[Wanted]) -> Match:
+    """Match the names of a header with what is declared; of equal names the first counts."""
+    places: dict[str, int] = {}
+    for index, name in enumerate(header):
+        places.setdefault(name, index)
+    match = Match()
+    for column in wanted:
+        if column.name in places:
+            match.whole[column.name] = places[column.name]
+        elif not column.shape:
+            match.missing[column.name] = [column.name]
+        else:
+            names = _entry_names(column, places)
+            lacking = [n for n in names if n not in places]
+            if lacking:
+                match.missing[column.name] = lacking
+            if len(lacking) < len(names):
+                match.spread[column.name] = [places[n] for n in names if n in places]
+    used = {i for c in wanted for i in match.columns_of(c.name)}
+    match.extra = [i for i in range(len(header)) if i not in used]
+    return match
+
+
+def _entry_names(column: Wanted, places: Mapping[str, int]) -> list[str]:
+    """`x0`, `x1`, ... or, where the header writes them so, `x[0]`, `x[1]`, ...; row by row."""
+    pattern = "{}[{}]" if f"{column.name}[0]" in places else "{}{}"
+    sizes = [size for size in column.shape if size is not None]
+    if len(sizes) == len(column.shape):
+        count = min(int(np.prod(sizes, dtype=object)), len(places) + 1)
+        return [pattern.format(column.name, i) for i in range(max(count, 1))]
+    found: list[str] = []
+    while (name := pattern.format(column.name, len(found))) in places and len(column.shape) == 1:
+        found.append(name)
+    return found or [column.name]
+
+
+def needs(match: Match, wanted: Sequence[Wanted], *, targets: bool) -> list[Wanted]:
+    """The declared names that lack columns: inputs always, targets only if any of it is there."""
+    found = []
+    for column in wanted:
+        partly = column.name in match.spread
+        if column.name in match.missing and (column.role == "input" or targets or partly):
+            found.append(column)
+    return found
+
+
+def missing_text(column: Wanted, missing: Sequence[str]) -> tuple[str, str]:
+    """What to say of a declared name without (all of) its columns, and the cure."""
+    shown = ", ".join(f"`{n}`" for n in missing[:4]) + (", ..." if len(missing) > 4 else "")
+    said = f"the {column.role} `{column.name}` has no column {shown}"
+    if not column.shape:
+        return said, f"add the column, or remove the {column.role}"
+    first, last = f"`{column.name}0`", f"`{column.name}1`, ..."
+    return said, f"`{column.name}` is {describe(column.type)}: one column for each entry, {first}, {last}"
+
+
+def extra_text(name: str, wanted: Sequence[Wanted]) -> tuple[str, str]:
+    """What to say of a column that nothing declares, and the cure."""
+    cure = did_you_mean(name, [c.name for c in wanted])
+    said = f"the column `{shorten(name)}` belongs to no input or target"
+    return said, cure or "declare it as an input or target, or remove the column"
+
+
+# ---------------------------------------------------------------------------------------
+# Fitting values
+
+
+class Misfit(Exception):
+    """Values do not fit a declared type; `row` is the first example that does not."""
+
+    def __init__(self, code: str, message: str, row: int | None = None, help: str = "") -> None:
+        self.code, self.message, self.row, self.help = code, message, row, help
+        super().__init__(message)
+
+
+def fit_shape(array: np.ndarray, column: Wanted) -> None:
+    """Raise Misfit (E0503) unless the array is [N, *shape]."""
+    want = column.shape
+    have = array.shape[1:]
+    agree = len(have) == len(want) and all(w is None or w == h for w, h in zip(want, have, strict=True))
+    if array.ndim == 0 or not agree:
+        shape = ", ".join(["N", *(str(d) for d in column.type.shape)])
+        given = ", ".join(map(str, array.shape))
+        raise Misfit("E0503", f"`{column.name}` is [{given}], where [{shape}] is needed, N examples first")
+
+
+def fit_values(array: np.ndarray, column: Wanted, labels: Sequence[str] = ()) -> np.ndarray:
+    """The values as the declared element type: float64, int64 or bool. Raises Misfit.
+
+    array: [N, ...] of numbers, true and false, or names of classes; labels: those names.
+    """
+    kind = column.type.elem.kind
+    if array.dtype.kind in "UO":
+        if kind != "class":
+            row = _first([not _is_number(v) for v in array.reshape(len(array), -1)[:, :1].ravel()])
+            raise Misfit("E0503", f"`{column.name}` holds text, where numbers are needed", row)
+        array = name_numbers(array, column, labels)
+    if array.dtype.kind not in "biuf":
+        raise Misfit("E0503", f"`{column.name}` holds {array.dtype}, where numbers are needed")
+    if array.dtype.kind == "f":
+        _refuse(~np.isfinite(array), array, column, "E0503", "is not a finite number")
+    if kind == "real":
+        return array.astype(np.float64)
+    if array.dtype.kind == "f":
+        _refuse(array != np.round(array), array, column, "E0503", "is not a whole number")
+        _refuse(abs(array) > 2.0**63, array, column, "E0503", "is too large for a whole number")
+    if kind == "bool":
+        _refuse((array != 0) & (array != 1), array, column, "E0503", "is neither true (1) nor false (0)")
+        return array.astype(np.bool_)
+    if kind == "class":
+        classes = column.type.elem.classes
+        count = classes.value if isinstance(classes, Dim) else None
+        limit = np.inf if count is None else count
+        help = f"labels of class({classes}) are whole numbers from 0 to {limit - 1}" if count else ""
+        bad = (array < 0) | (array >= limit)
+        _refuse(bad, array, column, "E0307", f"is no label of class({classes})", help)
+    return array.astype(np.int64)
+
+
+def name_numbers(array: np.ndarray, column: Wanted, labels: Sequence[str]) -> np.ndarray:
+    """The numbers of classes given by name, or as whole numbers. Raises Misfit (E0307)."""
+    numbers = {name: i for i, name in enumerate(labels)}
+    flat = array.reshape(-1)
+    out = np.empty(flat.shape, dtype=np.int64)
+    per_row = max(flat.size // max(len(array), 1), 1)
+    for index, value in enumerate(flat):
+        text = str(value).strip()
+        if text in numbers:
+            out[index] = numbers[text]
+        elif _is_whole(text):
+            out[index] = int(text)
+        else:
+            known = ", ".join(f"`{shorten(n)}`" for n in labels[:8]) + (", ..." if len(labels) > 8 else "")
+            cure = did_you_mean(text, labels) or (f"the classes are {known}" if labels else "")
+            said = f"`{shorten(text)}` is no class of `{column.name}`"
+            raise Misfit("E0307", said, index // per_row, cure or "write labels as whole numbers from 0 on")
+    return out.reshape(array.shape)
+
+
+def labels_of(column: Wanted, values: Sequence[str]) -> tuple[str, ...]:
+    """The names of a column's classes: those declared, else the names in the data, sorted.
+
+    No names where the data hold whole numbers. Raises Misfit (E0307) for more names than classes.
+    """
+    elem = column.type.elem
+    if elem.kind != "class":
+        return ()
+    if elem.names:
+        return elem.names
+    names = sorted({v.strip() for v in values})
+    if all(_is_whole(n) for n in names):
+        return ()
+    count = elem.classes.value if isinstance(elem.classes, Dim) else None
+    if count is not None and len(names) > count:
+        shown = ", ".join(f"`{shorten(n, 20)}`" for n in names[: count + 1])
+        raise Misfit("E0307", f"`{column.name}` has {len(names)} different labels ({shown}), not {count}")
+    return tuple(names)
+
+
+def _is_whole(text: str) -> bool:
+    digits = text[1:] if text[:1] in ("+", "-") else text
+    return digits.isascii() and digits.isdigit() and len(digits) < 19
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _first(flags: Sequence[bool]) -> int | None:
+    return next((i for i, flag in enumerate(flags) if flag), None)
+
+
+def _refuse(
+    bad: np.ndarray, array: np.ndarray, column: Wanted, code: str, what: str, help: str = ""
+) -> None:
+    """Raise Misfit for the first bad entry, if there is one."""
+    if not bad.any():
+        return
+    index = np.unravel_index(int(np.argmax(bad)), bad.shape)
+    where = "".join(f"[{i}]" for i in index[1:])
+    value = array[index].item()
+    shown = str(value).lower() if isinstance(value, bool) else f"{value:g}"
+    raise Misfit(code, f"{shown} {what}, in `{column.name}{where}`", int(index[0]) if index else None, help)

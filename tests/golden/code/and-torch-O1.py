@@ -1,0 +1,21 @@
+"""and_gate: AND by one step unit.
+
+Compiled from and.flow by flowc 0.1.0 (target torch, -O1).
+"""
+
+from torch import nn
+
+
+class AndGate(nn.Module):
+    """f, shape (N,), from x1 (N,) and x2 (N,)."""
+
+    def __init__(self):
+        super().__init__()
+
+    def forward(self, x1, x2):
+        return step(-1.5 + x1 + x2)
+
+
+def step(x):
+    """Unit step: 1 where x >= 0, else 0."""
+    return (x >= 0).to(x.dtype)

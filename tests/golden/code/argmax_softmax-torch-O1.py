@@ -1,0 +1,23 @@
+"""argmax_softmax: The one-hot argmax and its softmax.
+
+Compiled from argmax_softmax.flow by flowc 0.1.0 (target torch, -O1).
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+K = 3
+
+
+class ArgmaxSoftmax(nn.Module):
+    """hard, shape (N, 3), soft, shape (N, 3) and sharp, shape (N, 3), from z (N, 3)."""
+
+    def __init__(self):
+        super().__init__()
+
+    def forward(self, z):
+        hard = F.one_hot(torch.argmax(z, dim=-1), 3).to(torch.float32)  # (N, 3)
+        soft = F.softmax(z, dim=-1)
+        sharp = F.softmax(10 * z, dim=-1)
+        return hard, soft, sharp

@@ -1,0 +1,49 @@
+"""augmented: XOR with the biases inside the matrices.
+
+Compiled from augmented.flow by flowc 0.1.0 (target torch, -O0).
+"""
+
+import torch
+from torch import nn
+
+
+class Augmented(nn.Module):
+    """f, shape (N, 1), from x (N, 2)."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer(
+            "values", torch.tensor([1], dtype=torch.int64), persistent=False
+        )
+        self.register_buffer(
+            "values_2", torch.tensor([1], dtype=torch.float32), persistent=False
+        )
+        self.register_buffer(
+            "W_1",
+            torch.tensor([[-1.0, -1.0, 0.5], [1.0, 1.0, -1.5]], dtype=torch.float32),
+            persistent=False,
+        )
+        self.register_buffer(
+            "W_2",
+            torch.tensor([[-1.0, -1.0, 0.5]], dtype=torch.float32),
+            persistent=False,
+        )
+
+    def forward(self, x):
+        N = len(x)
+        expand = torch.broadcast_to(self.values_2, (N, 1))  # (N, 1)
+        h_0 = torch.cat([x, expand], dim=-1)  # (N, 3)
+        transpose_last = self.W_1.T  # (3, 2)
+        matmul = h_0 @ transpose_last  # (N, 2)
+        step_2 = step(matmul)
+        expand_2 = torch.broadcast_to(self.values_2, (N, 1))  # (N, 1)
+        h_1 = torch.cat([step_2, expand_2], dim=-1)  # (N, 3)
+        transpose_last_2 = self.W_2.T  # (3, 1)
+        matmul_2 = h_1 @ transpose_last_2  # (N, 1)
+        f = step(matmul_2)
+        return f
+
+
+def step(x):
+    """Unit step: 1 where x >= 0, else 0."""
+    return (x >= 0).to(x.dtype)

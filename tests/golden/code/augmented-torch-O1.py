@@ -1,0 +1,39 @@
+"""augmented: XOR with the biases inside the matrices.
+
+Compiled from augmented.flow by flowc 0.1.0 (target torch, -O1).
+"""
+
+import torch
+from torch import nn
+
+
+class Augmented(nn.Module):
+    """f, shape (N, 1), from x (N, 2)."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer(
+            "values", torch.tensor([1], dtype=torch.float32), persistent=False
+        )
+        self.register_buffer(
+            "W_1",
+            torch.tensor([[-1.0, -1.0, 0.5], [1.0, 1.0, -1.5]], dtype=torch.float32),
+            persistent=False,
+        )
+        self.register_buffer(
+            "W_2",
+            torch.tensor([[-1.0, -1.0, 0.5]], dtype=torch.float32),
+            persistent=False,
+        )
+
+    def forward(self, x):
+        N = len(x)
+        expand = torch.broadcast_to(self.values, (N, 1))  # (N, 1)
+        h_0 = torch.cat([x, expand], dim=-1)  # (N, 3)
+        h_1 = torch.cat([step(h_0 @ self.W_1.T), expand], dim=-1)
+        return step(h_1 @ self.W_2.T)
+
+
+def step(x):
+    """Unit step: 1 where x >= 0, else 0."""
+    return (x >= 0).to(x.dtype)

@@ -1,0 +1,37 @@
+"""cubic: a + b x + c x^2 + d x^3 fitted to sin x.
+
+Compiled from cubic.flow by flowc 0.1.0 (target numpy, -O1).
+"""
+
+import numpy as np
+
+PARAMS: dict[str, tuple[int, ...]] = {"a": (), "b": (), "c": (), "d": ()}
+
+
+def init(seed=0):
+    """Return first parameters, each drawn from a stream of its own: (seed, name)."""
+
+    def rng(name):
+        return np.random.default_rng([seed, *name.encode()])
+
+    values = {
+        "a": rng("a").normal(0.0, 1.0, ()),
+        "b": rng("b").normal(0.0, 1.0, ()),
+        "c": rng("c").normal(0.0, 1.0, ()),
+        "d": rng("d").normal(0.0, 1.0, ()),
+    }
+    return {name: np.asarray(value, dtype=np.float32) for name, value in values.items()}
+
+
+def forward(params, x):
+    """Return f, shape (N,), from x (N,)."""
+    x = np.asarray(x, dtype=np.float32)  # (N,)
+    a, b, c, d = params["a"], params["b"], params["c"], params["d"]
+    return a + b * x + c * x**2 + d * x**3
+
+
+def loss(params, x, y):
+    """Return the loss, the sum over the batch."""
+    y = np.asarray(y, dtype=np.float32)  # (N,)
+    f = forward(params, x)
+    return float(np.sum((f - y) ** 2))

@@ -1,0 +1,51 @@
+"""cubic: a + b x + c x^2 + d x^3 fitted to sin x.
+
+Compiled from cubic.flow by flowc 0.1.0 (target torch, -O0).
+"""
+
+import torch
+from torch import nn
+
+
+class Cubic(nn.Module):
+    """f, shape (N,), from x (N,)."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Parameter(torch.empty(()))
+        nn.init.normal_(self.a, std=1.0)
+        self.b = nn.Parameter(torch.empty(()))
+        nn.init.normal_(self.b, std=1.0)
+        self.c = nn.Parameter(torch.empty(()))
+        nn.init.normal_(self.c, std=1.0)
+        self.d = nn.Parameter(torch.empty(()))
+        nn.init.normal_(self.d, std=1.0)
+
+    def forward(self, x):
+        mul = self.b * x  # (N,)
+        add = self.a + mul
+        pow_ = x**2
+        mul_2 = self.c * pow_
+        add_2 = add + mul_2
+        pow_2 = x**3
+        mul_3 = self.d * pow_2
+        f = add_2 + mul_3
+        return f
+
+    def loss(self, x, y):
+        f = self(x)
+        sub = f - y  # (N,)
+        pow_3 = sub**2
+        batch_sum = torch.sum(pow_3)
+        return batch_sum
+
+
+class CubicLoss(nn.Module):
+    """The loss as a module's forward: what DDP and torch.compile wrap."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x, y):
+        return self.model.loss(x, y)

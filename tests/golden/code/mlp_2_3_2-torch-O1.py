@@ -1,0 +1,45 @@
+"""mlp_2_3_2: Linear, sigmoid, linear, mean squared error.
+
+Compiled from mlp_2_3_2.flow by flowc 0.1.0 (target torch, -O1).
+"""
+
+from collections import OrderedDict
+
+import torch
+from torch import nn
+
+
+class Mlp232(nn.Module):
+    """f, shape (N, 2), from x (N, 2)."""
+
+    def __init__(self):
+        super().__init__()
+        self.f = nn.Sequential(
+            OrderedDict(
+                linear=nn.Linear(2, 3),
+                sigmoid=nn.Sigmoid(),
+                linear_2=nn.Linear(3, 2),
+            )
+        )
+
+    def forward(self, x):
+        return self.f(x)
+
+    def loss(self, x, y):
+        return batch_mean(torch.mean((self(x) - y) ** 2, dim=-1))
+
+
+class Mlp232Loss(nn.Module):
+    """The loss as a module's forward: what DDP and torch.compile wrap."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x, y):
+        return self.model.loss(x, y)
+
+
+def batch_mean(values):
+    """Mean over the batch, 0 for an empty one."""
+    return values.sum() / max(len(values), 1)

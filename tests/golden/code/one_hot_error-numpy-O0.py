@@ -1,0 +1,63 @@
+"""one_hot_error: The error f - y of the perceptron and of regression.
+
+Compiled from one_hot_error.flow by flowc 0.1.0 (target numpy, -O0).
+"""
+
+import numpy as np
+
+D = 2
+K = 3
+
+PARAMS: dict[str, tuple[int, ...]] = {"W_p": (3, 2), "W_r": (3, 2)}
+
+
+def init(seed=0):
+    """Return first parameters."""
+    values = {
+        "W_p": np.array([[1, 0], [0, 1], [-1, -1]]),
+        "W_r": np.array([[1, 0], [0, 1], [-1, -1]]),
+    }
+    return {name: np.asarray(value, dtype=np.float32) for name, value in values.items()}
+
+
+def forward(params, x):
+    """Return f_p, shape (N, 3) and f_r, shape (N, 3), from x (N, 2)."""
+    x = np.asarray(x, dtype=np.float32)  # (N, 2)
+    W_p, W_r = params["W_p"], params["W_r"]  # (3, 2), (3, 2)
+    transpose_last = W_p.T  # (2, 3)
+    z_p = x @ transpose_last  # (N, 3)
+    argmax = np.argmax(z_p, axis=-1)  # (N,)
+    f_p = (argmax[..., None] == np.arange(3)).astype(np.float32)  # (N, 3)
+    transpose_last_2 = W_r.T  # (2, 3)
+    z_r = x @ transpose_last_2  # (N, 3)
+    f_r = z_r
+    return f_p, f_r
+
+
+def loss(params, x, y):
+    """Return the sum of the losses L_p, L_r."""
+    x = np.asarray(x, dtype=np.float32)  # (N, 2)
+    y = np.asarray(y, dtype=np.float32)  # (N, 3)
+    W_p, W_r = params["W_p"], params["W_r"]  # (3, 2), (3, 2)
+    transpose_last = W_p.T  # (2, 3)
+    z_p = x @ transpose_last  # (N, 3)
+    argmax = np.argmax(z_p, axis=-1)  # (N,)
+    f_p = (argmax[..., None] == np.arange(3)).astype(np.float32)  # (N, 3)
+    epsilon_p = f_p - y
+    transpose_last_2 = W_r.T  # (2, 3)
+    z_r = x @ transpose_last_2  # (N, 3)
+    f_r = z_r
+    epsilon_r = f_r - y
+    mul = epsilon_p * z_p
+    L_p = np.sum(mul, axis=-1)  # (N,)
+    mul_2 = epsilon_r * epsilon_r  # (N, 3)
+    matmul = np.sum(mul_2, axis=-1)  # (N,)
+    L_r = matmul / 2
+    batch_mean_2 = batch_mean(L_p)
+    batch_mean_2_2 = batch_mean(L_r)
+    return float(batch_mean_2 + batch_mean_2_2)
+
+
+def batch_mean(values):
+    """Mean over the batch, 0 for an empty one."""
+    return np.sum(values) / max(len(values), 1)

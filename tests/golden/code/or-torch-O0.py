@@ -1,0 +1,23 @@
+"""or_gate: OR by one step unit.
+
+Compiled from or.flow by flowc 0.1.0 (target torch, -O0).
+"""
+
+from torch import nn
+
+
+class OrGate(nn.Module):
+    """f, shape (N,), from x1 (N,) and x2 (N,)."""
+
+    def __init__(self):
+        super().__init__()
+
+    def forward(self, x1, x2):
+        xi_f = -0.5 + x1 + x2  # (N,)
+        f = step(xi_f)
+        return f
+
+
+def step(x):
+    """Unit step: 1 where x >= 0, else 0."""
+    return (x >= 0).to(x.dtype)

@@ -1,0 +1,41 @@
+"""regression: Multiple linear regression.
+
+Compiled from regression.flow by flowc 0.1.0 (target torch, -O1).
+"""
+
+import torch
+from torch import nn
+
+D = 2
+
+
+class Regression(nn.Module):
+    """f, shape (N,), from x (N, 2)."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.zeros(D))
+        self.b = nn.Parameter(torch.empty(()))
+        nn.init.constant_(self.b, 0)
+
+    def forward(self, x):
+        return x @ self.w + self.b
+
+    def loss(self, x, y):
+        return batch_mean((self(x) - y) ** 2)
+
+
+class RegressionLoss(nn.Module):
+    """The loss as a module's forward: what DDP and torch.compile wrap."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x, y):
+        return self.model.loss(x, y)
+
+
+def batch_mean(values):
+    """Mean over the batch, 0 for an empty one."""
+    return values.sum() / max(len(values), 1)

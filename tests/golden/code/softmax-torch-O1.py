@@ -1,0 +1,53 @@
+"""softmax: Softmax regression.
+
+Compiled from softmax.flow by flowc 0.1.0 (target torch, -O1).
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+D = 2
+K = 3
+
+
+class Softmax(nn.Module):
+    """p, shape (N, 3), from x (N, 2)."""
+
+    def __init__(self):
+        super().__init__()
+        self.W = nn.Parameter(
+            torch.tensor([[1, 0], [0, 1], [-1, -1]], dtype=torch.float32)
+        )
+        self.b = nn.Parameter(torch.zeros(K))
+
+    def forward(self, x):
+        z = x @ self.W.T + self.b  # (N, 3)
+        return F.softmax(z, dim=-1)
+
+    def loss(self, x, y):
+        z = x @ self.W.T + self.b  # (N, 3)
+        return batch_mean(F.cross_entropy(z, y, reduction="none"))
+
+    def metrics(self, x, y):
+        """Return the mean of each metric."""
+        z = x @ self.W.T + self.b  # (N, 3)
+        return {
+            "accuracy": batch_mean((torch.argmax(z, dim=-1) == y).to(torch.float32)),
+        }
+
+
+class SoftmaxLoss(nn.Module):
+    """The loss as a module's forward: what DDP and torch.compile wrap."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x, y):
+        return self.model.loss(x, y)
+
+
+def batch_mean(values):
+    """Mean over the batch, 0 for an empty one."""
+    return values.sum() / max(len(values), 1)

@@ -1,0 +1,27 @@
+"""xor: XOR by two hidden step units.
+
+Compiled from xor.flow by flowc 0.1.0 (target numpy, -O1).
+"""
+
+import numpy as np
+
+PARAMS: dict[str, tuple[int, ...]] = {}
+
+
+def init(seed=0):
+    """There are no parameters."""
+    return {}
+
+
+def forward(params, x1, x2):
+    """Return f, shape (N,), from x1 (N,) and x2 (N,)."""
+    x1 = np.asarray(x1, dtype=np.float32)  # (N,)
+    x2 = np.asarray(x2, dtype=np.float32)  # (N,)
+    h1 = step(0.5 - x1 - x2)  # (N,)
+    h2 = step(-1.5 + x1 + x2)
+    return step(0.5 - h1 - h2)
+
+
+def step(x):
+    """Unit step: 1 where x >= 0, else 0."""
+    return (x >= 0).astype(x.dtype)

@@ -1,0 +1,57 @@
+"""perceptron: Multi-class perceptron.
+
+Compiled from perceptron.flow by flowc 0.1.0 (target numpy, -O1, float64).
+"""
+
+import numpy as np
+
+D = 2
+K = 3
+
+PARAMS: dict[str, tuple[int, ...]] = {"W": (3, 2), "b": (K,)}
+
+
+def init(seed=0):
+    """Return first parameters."""
+    values = {"W": np.array([[1, 0], [0, 1], [-1, -1]]), "b": np.zeros((K,))}
+    return {name: np.asarray(value, dtype=np.float64) for name, value in values.items()}
+
+
+def forward(params, x):
+    """Return f, shape (N, 3), from x (N, 2)."""
+    x = np.asarray(x, dtype=np.float64)  # (N, 2)
+    W, b = params["W"], params["b"]  # (3, 2), (3,)
+    z = x @ W.T + b  # (N, 3)
+    f = (np.argmax(z, axis=-1)[..., None] == np.arange(3)).astype(np.float64)
+    return f
+
+
+def loss(params, x, y):
+    """Return the loss, the mean over the batch."""
+    x = np.asarray(x, dtype=np.float64)  # (N, 2)
+    y = np.asarray(y, dtype=np.int64)  # (N,)
+    W, b = params["W"], params["b"]  # (3, 2), (3,)
+    z = x @ W.T + b  # (N, 3)
+    return float(batch_mean(perceptron(z, y)))
+
+
+def metrics(params, x, y):
+    """Return the mean of each metric."""
+    x = np.asarray(x, dtype=np.float64)  # (N, 2)
+    y = np.asarray(y, dtype=np.int64)  # (N,)
+    W, b = params["W"], params["b"]  # (3, 2), (3,)
+    z = x @ W.T + b  # (N, 3)
+    return {
+        "accuracy": float(batch_mean((np.argmax(z, axis=-1) == y).astype(np.float64))),
+    }
+
+
+def perceptron(z, y, axis=()):
+    """Largest score minus the label's, classes along the last axis; the mean over axis."""
+    own = np.take_along_axis(z, y[..., None], axis=-1)[..., 0]
+    return np.mean(np.max(z, axis=-1) - own, axis=axis)
+
+
+def batch_mean(values):
+    """Mean over the batch, 0 for an empty one."""
+    return np.sum(values) / max(len(values), 1)
