@@ -10,7 +10,7 @@ import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import Diagnostic, Diagnostics, FlowError, Source, fail
 from .graph import Graph
@@ -29,10 +29,16 @@ from .passes.split_sums import SplitSums
 from .syntax import File
 from .version import __version__
 
+if TYPE_CHECKING:
+    from .run import Run
+
 TARGETS = ("numpy", "torch")
 DTYPES = ("float32", "float64")
 LEVELS = (0, 1)
 STAGES = ("ast", "graph", "typed", "batched", "optimised", "code")
+
+UNNAMED = ("", "-", "<stdin>")
+"""Paths that give a diagram no name."""
 
 CASCADE = ("E0101", "E0103", "E0202")
 """Errors that may merely follow from a statement that could not be read."""
@@ -72,18 +78,25 @@ class Diagram:
         self.file: File = parse(self.source, found)
         broken = found.has_errors
         rest = Diagnostics()
-        name = Path(self.source.path).stem if self.source.path not in ("-", "") else "diagram"
+        name = Path(self.source.path).stem if self.source.path not in UNNAMED else "diagram"
         try:
             self.program: Program = lower(self.file, rest, name=name, settings=settings, max_nodes=max_nodes)
             typed = Pipeline((InferTypes(rest),)).run(self.program.graph)
             if not rest.has_errors and not broken:
                 typed = Check(rest).run(typed)
+                self._check_data(rest)
         except FlowError as error:
             rest = Diagnostics(list(error.diagnostics))
         found.items += [d for d in rest.items if not broken or (d.is_error and d.code not in CASCADE)]
         found.raise_errors()
         self.graph: Graph = typed
         self._warnings = found.sorted()
+
+    def _check_data(self, found: Diagnostics) -> None:
+        if self.program.data is not None:
+            from .data import check_data
+
+            check_data(self.program, found)
 
     @property
     def name(self) -> str:
@@ -116,6 +129,48 @@ class Diagram:
         with paused_collector():
             graph = self.optimised(level)
             return emit(graph, Path(self.source.path).name, __version__, target, level, dtype)
+
+    def stage(
+        self, name: str, *, target: str = "numpy", level: int = 1, dtype: str = "float32", spans: bool = False
+    ) -> str:
+        """A stage on the way to the code as text, by its name in STAGES. Raises ValueError.
+
+        spans: whether the graphs' nodes say the line of the file they come from.
+        """
+        if name == "ast":
+            from .tree import print_tree
+
+            return print_tree(self.file)
+        if name == "code":
+            return self.compile(target, level=level, dtype=dtype)
+        from .text import print_graph
+
+        if name == "graph":
+            return print_graph(self.program.graph, spans=spans)
+        if name == "typed":
+            return print_graph(self.graph, spans=spans)
+        if name == "batched":
+            return print_graph(self.batched(), spans=spans)
+        if name == "optimised":
+            return print_graph(self.optimised(level), spans=spans)
+        raise ValueError(f"no stage {name!r}")
+
+    def run(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        data: Any = None,
+        params: Any = None,
+        seed: int = 0,
+    ) -> Run:
+        """Simulate in float64: values by name, and a table. Raises FlowError.
+
+        inputs: by name, of one example or several. data: a file or a `flowgraph.data.Table`, in
+        place of the file's own data. params: a npz or safetensors file, or arrays by name; else
+        they are drawn as the emitted `init(seed)` draws them.
+        """
+        from .run import run_program
+
+        return run_program(self.program, self.graph, self.source.path, inputs, data, params, seed)
 
 
 def pipeline(level: int) -> Pipeline:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import difflib
+import itertools
 import json
 import unicodedata
 from collections.abc import Iterable
@@ -20,6 +21,8 @@ from .codes import CODES
 TAB = 4
 MAX_LINE = 160
 MAX_SHOWN = 50
+MAX_POOL = 2000
+"""A misspelt name is compared with at most so many others."""
 
 
 class Source:
@@ -168,6 +171,10 @@ class Diagnostics:
         if found not in self.items[-MAX_SHOWN:]:
             self.items.append(found)
 
+    def closest(self, name: str, known: Iterable[str]) -> str:
+        """`did_you_mean`, but nothing once more is reported than is shown: it takes time."""
+        return did_you_mean(name, known) if len(self.items) < MAX_SHOWN else ""
+
     @property
     def has_errors(self) -> bool:
         return any(d.is_error for d in self.items)
@@ -207,6 +214,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if len(name) > 80:
         return ""
     pool = sorted(set(known))
+    if len(pool) > MAX_POOL:
+        alike = (k for k in pool if abs(len(k) - len(name)) <= 2 and k[:1].lower() == name[:1].lower())
+        pool = list(itertools.islice(alike, MAX_POOL))
     lower = {k.lower(): k for k in reversed(pool)}
     close = difflib.get_close_matches(name.lower(), sorted(lower), n=1, cutoff=0.6)
     return f"did you mean `{lower[close[0]]}`?" if close else ""

@@ -182,6 +182,12 @@ class Graph:
         self.nx.remove_node(name)
         return node
 
+    def set_hint(self, name: str, hint: str) -> None:
+        """Give a node of an unfinished graph a name of the diagram's; for builders only."""
+        node = renamed(self._nodes[name], hint=hint)
+        self._nodes[name] = node
+        self.nx.nodes[name]["node"] = node
+
     def close(
         self,
         inputs: Iterable[str],

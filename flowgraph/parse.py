@@ -18,7 +18,8 @@ from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from .errors import Diagnostics, Source, Span
-from .parse_build import STATEMENT_WORDS, TreeBuilder
+from .parse_build import TreeBuilder
+from .parse_exprs import STATEMENT_WORDS
 from .parse_run import Run
 from .syntax import Comment, File
 

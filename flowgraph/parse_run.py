@@ -18,8 +18,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from .errors import Diagnostics, Source, Span
-from .parse_build import MAX_NAME, STATEMENT_WORDS
-from .parse_explain import Bracket, Mistake, explain, explain_open_bracket, explain_unfinished
+from .parse_explain import explain, explain_open_bracket, explain_unfinished
+from .parse_exprs import MAX_NAME, STATEMENT_WORDS
+from .parse_mistake import Bracket, Mistake
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -291,7 +292,8 @@ class Run:
         It does so only at the token after the line's end, which in an error is a wrong one.
         """
         values = self.state.value_stack
-        if values and getattr(values[-1], "type", None) in ("NL", "SEMICOLON"):
+        ended = bool(values) and getattr(values[-1], "type", None) in ("NL", "SEMICOLON")
+        if ended and "NL" in self.tables[self.state.state_stack[-1]]:
             self._feed_line_end()
 
     def _feed_line_end(self) -> None:

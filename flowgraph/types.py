@@ -15,6 +15,8 @@ from .errors import Span
 
 MAX_ELEMENTS = 10**9
 """Arrays of a diagram may have at most this many elements per example."""
+MAX_RANK = 32
+"""How many axes an array may have per example; numpy has room for 64."""
 
 
 class Origin(NamedTuple):

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parsing import SAMPLE, tree
 
 from flowgraph import syntax as s
-from flowgraph.errors import Diagnostics, Source
 from flowgraph.format import format_source
-from flowgraph.parse import STATEMENT_WORDS, parse
-
-SAMPLE = (Path(__file__).parent / "parse" / "everything.flow").read_text(encoding="utf-8")
-
-
-def tree(text: str) -> s.File:
-    found = Diagnostics()
-    file = parse(Source("t.flow", text), found)
-    found.raise_errors()
-    return file
+from flowgraph.parse import STATEMENT_WORDS
 
 
 def formatted(text: str) -> str:

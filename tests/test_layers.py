@@ -13,7 +13,7 @@ LEVELS = [
     {"errors"},
     {"naming", "types", "syntax"},
     {"graph"},
-    {"text"},
+    {"text", "tree"},
     {"ops"},
     {"passes"},
     {"parse", "format", "lower"},

@@ -35,7 +35,15 @@ def read_arrays(path: Path, found: Diagnostics, span: Span | None = None) -> dic
         return readers[path.suffix.lower()](path)
     except Unusable as error:
         report_unusable(found, str(path), error.why, span, error.cure)
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        KeyError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+    ) as error:
         why = " ".join(str(error).split())[:200] or type(error).__name__
         report_unusable(found, str(path), why, span, f"save it as {path.suffix.lower()} again")
     except MemoryError:

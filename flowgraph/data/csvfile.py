@@ -144,6 +144,8 @@ class _Csv:
         if column.type.elem.kind == "class":
             return [[row[i] for i in places] for row in rows]
         whole = column.type.elem.kind in ("int", "bool")
+        if not whole and (array := _real_block(rows, places)) is not None:
+            return [array]
         read = _whole if whole else _number
         numbers: list[Any] = []
         for number, row in enumerate(rows):
@@ -193,6 +195,18 @@ class _Csv:
     def report(self, line: int, code: str, message: str, help: str) -> None:
         self.errors += 1
         self.found.report(code, message, help=help, path=f"{self.path}:{line}")
+
+
+def _real_block(rows: list[list[str]], places: list[int]) -> np.ndarray | None:
+    """A block of finite numbers [rows, places], or None where any cell is something else."""
+    texts = [row[i] for row in rows for i in places]
+    if "_" in "".join(texts):
+        return None
+    try:
+        array = np.array(list(map(float, texts))).reshape(len(rows), len(places))
+    except ValueError:
+        return None
+    return array if np.isfinite(array).all() else None
 
 
 def _number(text: str) -> float | None:

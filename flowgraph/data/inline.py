@@ -61,9 +61,7 @@ def read_table(
     )
 
 
-def _columns(
-    statement: DataTableStmt, wanted: Sequence[Wanted], found: Diagnostics, targets: bool
-) -> Match:
+def _columns(statement: DataTableStmt, wanted: Sequence[Wanted], found: Diagnostics, targets: bool) -> Match:
     """The header matched with what is declared; what does not match is reported."""
     header = [*statement.inputs, *statement.targets]
     match = match_columns([n.name for n in header], wanted)
@@ -164,7 +162,9 @@ class _Column:
         if not agree:
             given = "a single number" if not array.ndim else f"[{', '.join(map(str, array.shape))}]"
             need = "a single value" if not shape else describe(self.column.type)
-            self.report(Misfit("E0503", f"a cell of `{self.column.name}` must be {need}, and is {given}"), expr.span)
+            self.report(
+                Misfit("E0503", f"a cell of `{self.column.name}` must be {need}, and is {given}"), expr.span
+            )
             return None
         if not self.spread:
             if self.sizes is not None and array.shape != self.sizes:

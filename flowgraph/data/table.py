@@ -171,10 +171,13 @@ def fit_shape(array: np.ndarray, column: Wanted) -> None:
         raise Misfit("E0503", f"`{column.name}` is [{given}], where [{shape}] is needed, N examples first")
 
 
-def fit_values(array: np.ndarray, column: Wanted, labels: Sequence[str] = ()) -> np.ndarray:
+def fit_values(
+    array: np.ndarray, column: Wanted, labels: Sequence[str] = (), *, finite: bool = True
+) -> np.ndarray:
     """The values as the declared element type: float64, int64 or bool. Raises Misfit.
 
     array: [N, ...] of numbers, true and false, or names of classes; labels: those names.
+    finite: whether nan and infinities are refused.
     """
     kind = column.type.elem.kind
     if array.dtype.kind in "UO":
@@ -184,7 +187,7 @@ def fit_values(array: np.ndarray, column: Wanted, labels: Sequence[str] = ()) ->
         array = name_numbers(array, column, labels)
     if array.dtype.kind not in "biuf":
         raise Misfit("E0503", f"`{column.name}` holds {array.dtype}, where numbers are needed")
-    if array.dtype.kind == "f":
+    if array.dtype.kind == "f" and (finite or kind != "real"):
         _refuse(~np.isfinite(array), array, column, "E0503", "is not a finite number")
     if kind == "real":
         return array.astype(np.float64)
@@ -261,9 +264,7 @@ def _first(flags: Sequence[bool]) -> int | None:
     return next((i for i, flag in enumerate(flags) if flag), None)
 
 
-def _refuse(
-    bad: np.ndarray, array: np.ndarray, column: Wanted, code: str, what: str, help: str = ""
-) -> None:
+def _refuse(bad: np.ndarray, array: np.ndarray, column: Wanted, code: str, what: str, help: str = "") -> None:
     """Raise Misfit for the first bad entry, if there is one."""
     if not bad.any():
         return

@@ -16,7 +16,16 @@ from ..graph import Graph, Node
 from ..naming import Namer
 from ..types import Dim, TensorType
 from . import source
-from .template import Sizes, helper_name, instantiate, name, number, repeated_operands, size_expression
+from .template import (
+    Sizes,
+    helper_name,
+    instantiate,
+    name,
+    number,
+    repeated_operands,
+    size_expression,
+    tensor_operands,
+)
 
 INLINE_ROOM = 60
 """A value is put into the statement that uses it while its own text is at most this long."""
@@ -196,20 +205,26 @@ class Body:
             return better
         if not isinstance(form, str):
             self.helpers[helper_name(form)] = form
-        operands = self._typed(node, operands)
+        operands = self._typed(node, form, operands)
         return instantiate(
             node.op, form, operands, self.target.module, self.target.real, self._sizes, self.renamed
         )
 
-    def _typed(self, node: Node, operands: list[ast.expr]) -> list[ast.expr]:
-        """Keep an operation on bare numbers alone from choosing the library's default dtype."""
+    def _typed(self, node: Node, form: Any, operands: list[ast.expr]) -> list[ast.expr]:
+        """Make arrays of bare numbers where a function takes none, and where all operands are numbers.
+
+        An operation on numbers alone would choose the library's default dtype, or give no array.
+        """
         if self.target.wrap is None or not isinstance(node.type, TensorType) or node.type.elem.kind != "real":
             return operands
-        reals = [i for i, o in enumerate(node.operands) if self.graph[o].type.elem.kind == "real"]
-        if reals and all(_is_number(operands[i]) for i in reals):
-            operands = list(operands)
-            operands[reals[0]] = self.target.wrap(operands[reals[0]])
-        return operands
+        types = [self.graph[o].type for o in node.operands]
+        reals = [i for i, t in enumerate(types) if isinstance(t, TensorType) and t.elem.kind == "real"]
+        numbers = [i for i in reals if _is_number(operands[i])]
+        wrapped = set(numbers[:1]) if numbers == reals else set()
+        if self.target.key == "torch" and isinstance(form, str):
+            refused = tensor_operands(form)
+            wrapped |= {i for i in numbers if i < len(node.op.operands) and node.op.operands[i] in refused}
+        return [self.target.wrap(o) if i in wrapped else o for i, o in enumerate(operands)]
 
 
 def _is_number(node: ast.expr) -> bool:

@@ -51,7 +51,12 @@ def find_layers(graph: Graph, *, sequences: bool) -> Layers:
     for chain in chains:
         _add_chain(graph, chain, paths, found)
     for head, parts in tree.items():
-        found.modules[head] = parts[""] if "" in parts and len(parts) == 1 else _nested(parts)
+        own = parts.pop("", None)
+        if own is None:
+            found.modules[head] = _nested(parts)
+            continue
+        found.modules[head] = own
+        found.modules |= {f"{head}.{rest}": made for rest, made in parts.items()}
     return found
 
 
@@ -115,14 +120,21 @@ def _chains(graph: Graph, paths: dict[str, str]) -> list[list[str]]:
         ):
             chain.append(node.name)
             node = graph[node.operands[0]]
-        if len(chain) > 1 and any(n in paths for n in chain):
+        if len(chain) > 1 and any(n in paths for n in chain) and _owns_all(graph, chain, last.hint):
             chains.append(chain[::-1])
     return chains
 
 
+def _owns_all(graph: Graph, chain: list[str], owner: str) -> bool:
+    """Whether every parameter under the owner's name is the chain's: another statement may share it."""
+    own = {o for name in chain for o in graph[name].operands}
+    return all(p in own for p in graph.params if str(graph[p].hint).startswith(f"{owner}."))
+
+
 def _is_step(graph: Graph, node: Node, paths: dict[str, str], owner: str) -> bool:
     if node.name in paths:
-        return paths[node.name].startswith(f"{owner}.") and paths[node.name].count(".") == 1
+        one_input = len(node.operands) - len(_own_params(node)) == 1
+        return one_input and paths[node.name].startswith(f"{owner}.") and paths[node.name].count(".") == 1
     alone = len(node.operands) == 1 and node.op.name != "identity"
     return alone and bool(node.op.torch_layer([graph[o].type for o in node.operands]))
 

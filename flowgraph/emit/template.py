@@ -107,6 +107,17 @@ def repeated_operands(form: str) -> frozenset[str]:
     return frozenset(n for n in seen if seen.count(n) > 1)
 
 
+@cache
+def tensor_operands(form: str) -> frozenset[str]:
+    """Names that a form passes to a function of PyTorch's, which takes no bare number there."""
+    found = set()
+    for node in ast.walk(_parsed(form)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith(("torch.", "F.")):
+            if ast.unparse(node.func) != "torch.where":
+                found.update(a.id for a in node.args if isinstance(a, ast.Name))
+    return frozenset(found)
+
+
 def instantiate(
     op: Op,
     form: Any,

@@ -7,6 +7,7 @@ diagram's names, `forward`, `loss`, `metrics`, and `class NameLoss` around its l
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,8 +48,7 @@ class _Module:
         self.real = DTYPES[header.dtype]
         self.helpers: dict[str, Any] = {}
         self.layers: Layers = find_layers(graph, sequences=header.level > 0)
-        wrap = None if header.dtype == "float32" else self._number
-        self.target = Target("torch", "torch", self.real, call=self._call, wrap=wrap)
+        self.target = Target("torch", "torch", self.real, call=self._call, wrap=self._number)
         self.constants = arrays_at_head(graph, Namer(CODE_NAMES))
         self.class_name = class_name(graph.name)
         self.reserved = set(CODE_NAMES) | set(header.helper_names) | {self.class_name}
@@ -86,7 +86,7 @@ class _Module:
         if "torch" in modules or "torch." in text:
             lines.append("import torch")
         lines.append("from torch import nn")
-        if "F" in modules or " F." in text or "(F." in text:
+        if "F" in modules or re.search(r"\bF\.", text):
             lines.append("from torch.nn import functional as F")
         return lines
 
@@ -100,6 +100,8 @@ class _Module:
         lines = ["    def __init__(self):", "        super().__init__()"]
         for path, made in self.layers.modules.items():
             lines += source.assign(f"self.{path}", made, depth=2)
+        apart = [str(self.graph[p].hint) for p in self.graph.params if p not in self.layers.covered]
+        lines += [f"        self.{path} = nn.Module()" for path in self._containers(apart)]
         for param in self.graph.params:
             if param not in self.layers.covered:
                 lines += self._parameter(self.graph[param])
@@ -114,6 +116,19 @@ class _Module:
         if self.header.dtype != "float32" and self.graph.params:
             lines.append(f"        self.to({self.real})")
         return lines
+
+    def _containers(self, params: list[str]) -> list[str]:
+        """The modules that must be there to hold parameters of layers which nothing uses."""
+        made = dict.fromkeys(head for path in self.layers.modules for head in (path, path.split(".")[0]))
+        found: list[str] = []
+        for param in params:
+            parts = param.split(".")
+            for count in range(1, len(parts)):
+                path = ".".join(parts[:count])
+                if path not in made:
+                    made[path] = None
+                    found.append(path)
+        return found
 
     def _parameter(self, node: Node) -> list[str]:
         shape = shape_arguments(self.graph, node.type)

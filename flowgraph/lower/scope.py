@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
-from ..errors import Diagnostics, Span, did_you_mean
+from ..errors import Diagnostics, Span, shorten
 from ..graph import Node
 from ..naming import ARGUMENT_NAMES, KEYWORDS, MODULE_NAMES, Namer
 from ..ops import OPS
 from ..ops.leaf import Array, Const, Param
 from ..types import REAL, Dim, TensorType, Unifier
-from .static import CONSTANTS, Skip
+from .static import CONSTANTS, Skip, in_range
 
 DEFAULT_MAX_NODES = 1_000_000
 
@@ -37,15 +38,22 @@ class Symbol:
     type: TensorType | None = None
     used: bool = False
     poisoned: bool = False
+    """Whether its definition has an error, so that its uses are not reported too."""
+    is_implied: bool = False
+    """Whether a wire introduced it, with no declaration of its own."""
 
 
 @dataclass
 class Term:
-    """One summand of an excitation: coefficient times a node, or a bias."""
+    """One summand of an excitation: coefficient times a node, or a bias.
+
+    place: where its wire stands in the text, which is the order of the sum.
+    """
 
     factor: int | float
     node: str
     is_bias: bool = False
+    place: int = 0
 
 
 @dataclass
@@ -66,9 +74,13 @@ class Circle:
     cells: dict[int, list[Term]] = field(default_factory=dict)
     cell_bias: dict[int, int | float] = field(default_factory=dict)
     wires: dict[tuple[str, str], Span] = field(default_factory=dict)
+    feeds: dict[str, Span] = field(default_factory=dict)
+    """The first wire from each source, by the source's name."""
     fan_in: dict[int | None, int] = field(default_factory=dict)
     fresh: list[tuple[str, int | None]] = field(default_factory=list)
     """Params that wires of this circle made, each with the cell it ends in."""
+    broken: bool = False
+    """Whether a wire to it has an error, so that a lack of wires is no news."""
 
     @property
     def type(self) -> TensorType:
@@ -82,15 +94,26 @@ class Scope:
     found: Diagnostics
     settings: Mapping[str, Any] = field(default_factory=dict)
     max_nodes: int = DEFAULT_MAX_NODES
+    path: str = ""
+    """The file's, for errors that have no place in it."""
     symbols: dict[str, Symbol] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
+    made: list[str] = field(default_factory=list)
+    """The names of all nodes in the order they were made."""
     inputs: list[str] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
     params: dict[str, Span] = field(default_factory=dict)
+    param_nodes: dict[str, str] = field(default_factory=dict)
+    """The node of each parameter by the parameter's name."""
     sizes: list[str] = field(default_factory=list)
     later: dict[str, Span] = field(default_factory=dict)
     """Names that equations further down define."""
+    bindings: dict[str, int] = field(default_factory=dict)
+    """How many equations of the file define each of those names."""
     circles: dict[str, Circle] = field(default_factory=dict)
+    excitations: dict[str, Circle] = field(default_factory=dict)
+    """The circle of each excitation that is a node of its own."""
+    circle_count: int = 0
     namer: Namer = field(default_factory=Namer)
     unifier: Unifier = field(default_factory=Unifier)
     types: dict[str, TensorType] = field(default_factory=dict)
@@ -100,26 +123,42 @@ class Scope:
     # -- names
 
     def define(self, symbol: Symbol) -> bool:
-        """Give a name its meaning; False, with an error, where it has one or may not have it."""
+        """Give a name its meaning; False, with an error, where it has one or may not have it.
+
+        Only an equation may give a name again that an equation made.
+        """
         if symbol.name in CONSTANTS:
-            self.found.report(
-                "E0105", f"`{symbol.name}` is a constant of the language", symbol.span, "cannot be redefined"
-            )
-            return False
+            return False  # a reserved word: the parser has said so
         old = self.symbols.get(symbol.name)
-        if old is not None and not (old.kind == symbol.kind == "equation"):
-            rebinds = "equation" in (old.kind, symbol.kind)
+        if old is None or old.kind == symbol.kind == "equation":
+            self.symbols[symbol.name] = symbol
+            return True
+        if symbol.kind == "equation":
+            self._report_rebound(old, symbol)
+        else:
             self.found.report(
-                "E0206" if rebinds else "E0102",
-                f"`{symbol.name}` is defined twice",
+                "E0102",
+                f"`{shorten(symbol.name)}` is declared twice",
                 symbol.span,
-                "defined again here",
-                labels=[(old.span, f"first defined here, as {article(old.kind)}")],
-                help="only a name made by an equation can be bound again, and by an equation; choose another name",
+                f"declared again here, as {article(symbol.kind)}",
+                labels=[(old.span, f"first declared here, as {article(old.kind)}")],
+                help="give one of the two another name",
             )
-            return False
-        self.symbols[symbol.name] = symbol
-        return True
+        old.poisoned = True
+        return False
+
+    def _report_rebound(self, old: Symbol, symbol: Symbol) -> None:
+        if old.poisoned:
+            return
+        name = shorten(symbol.name)
+        self.found.report(
+            "E0206",
+            f"`{name}` is {article(old.kind)} and cannot be bound again",
+            symbol.span,
+            "bound again here",
+            labels=[(old.span, f"{'introduced' if old.is_implied else 'declared'} here, as {article(old.kind)}")],
+            help="choose another name: only a name that an equation made can be bound again",
+        )
 
     def look_up(self, name: str, span: Span) -> Symbol:
         """What a name means. Reports and raises Skip where it means nothing."""
@@ -132,10 +171,10 @@ class Scope:
         if name in self.later:
             self.found.report(
                 "E0103",
-                f"`{name}` is used before its equation",
+                f"`{shorten(name)}` is used before its equation",
                 span,
                 "not known yet",
-                labels=[(self.later[name], "its equation stands here")],
+                labels=[(self.later[name], f"`{shorten(name)}` is made here")],
                 help="equations run in order: move this statement below the equation",
             )
             raise Skip
@@ -148,9 +187,14 @@ class Scope:
                 help=f"call it: `{name}(...)`",
             )
             raise Skip
-        known = [*self.symbols, *CONSTANTS]
-        cure = did_you_mean(name, known) or "declare it as an input, param or node, or write an equation for it"
-        self.found.report("E0101", f"`{name}` is not defined", span, "not found", help=cure)
+        cure = self.found.closest(name, chain(self.symbols, self.later, CONSTANTS))
+        self.found.report(
+            "E0101",
+            f"`{shorten(name)}` is not defined",
+            span,
+            "not found",
+            help=cure or "declare it as an input, param or node, or write an equation for it",
+        )
         raise Skip
 
     def poison(self, kind: str, name: str, span: Span) -> None:
@@ -162,9 +206,13 @@ class Scope:
     def check_argument(self, name: str, span: Span) -> None:
         """Report an input or target whose name cannot be a parameter of the emitted functions."""
         if name in KEYWORDS or name in ARGUMENT_NAMES:
-            why = "a Python keyword" if name in KEYWORDS else "kept by the emitted functions for their own use"
+            why = "a Python keyword" if name in KEYWORDS else "the emitted functions use this name themselves"
             self.found.report(
-                "E0602", f"`{name}` cannot be the name of an input or target", span, why, help=f"say `{name}_`"
+                "E0602",
+                f"`{name}` cannot be the name of an input or target",
+                span,
+                why,
+                help=f"choose another name, such as `{name}_`: inputs and targets are arguments of those functions",
             )
 
     # -- nodes
@@ -190,6 +238,7 @@ class Scope:
             raise TooManyNodes
         unique = name or self._name(hint, op.name)
         self.nodes[unique] = Node(unique, op, tuple(operands), None, hint, span)
+        self.made.append(unique)
         return unique
 
     def _name(self, hint: str | None, fallback: str) -> str:
@@ -199,9 +248,8 @@ class Scope:
         return self.namer.unique(hint or fallback)
 
     def literal(self, value: Any, span: Span | None = None, hint: str | None = None) -> str:
-        """The node of a number or nested list; equal literals share one."""
-        if isinstance(value, list):
-            value = Array(value)
+        """The node of a number or of a rectangular nested list; equal literals share one."""
+        value = Array(value) if isinstance(value, list) else in_range(value)
         key = (type(value).__name__, repr(value), hint)
         if key not in self.interned:
             self.interned[key] = self.add(Const(value=value), hint=hint, span=span)
@@ -221,16 +269,19 @@ class Scope:
             raise Skip
         head = name.split(".")[0]
         if head in MODULE_NAMES or head in KEYWORDS:
+            keeper = "a word of Python" if head in KEYWORDS else "what torch.nn.Module calls something of its own"
+            what = "this" if head == name else f"the statement that makes `{name}`"
             self.found.report(
                 "E0602",
                 f"a parameter cannot be named `{name}`",
                 span,
-                f"`{head}` is kept by Python or by torch.nn.Module for itself",
-                help=f"choose another name, such as `{head}_`",
+                f"`{head}` is {keeper}",
+                help=f"name {what} differently, such as `{head}_`",
             )
             raise Skip
         self.params[name] = span
         free = name if name not in self.nodes else self.namer.unique(name)
+        self.param_nodes[name] = free
         return self.add(Param(type=type, init=init), hint=name, span=span, name=free)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import Diagnostics, Span, shorten
 from ..syntax import Binary, Expr, ListExpr, Name, Number, String, Unary
-from ..types import Dim
+from ..types import MAX_RANK, Dim
 from .walk import Steps, walk
 
 
@@ -115,8 +115,12 @@ def _too_large(label: str = "too large") -> _Refused:
 
 def _arithmetic(op: str, values: list[Any], span: Span, found: Diagnostics) -> Any:
     """One operator on static values, bounded in size. Raises Skip after reporting an error."""
+    values = [_plain(v) for v in values]
     try:
-        return _bounded(_apply(op, [_plain(v) for v in values]))
+        result = _bounded(_apply(op, values))
+        if _is_endless(result) and not any(_is_endless(v) for v in values):
+            raise _too_large()
+        return result
     except ZeroDivisionError:
         problem = _Refused("division by zero", "the divisor is 0")
     except OverflowError:
@@ -140,7 +144,13 @@ def _bounded(result: Any) -> Any:
             raise _too_large("too many products of symbolic sizes")
     elif isinstance(result, int) and abs(result) > MAX_WHOLE:
         raise _too_large()
+    elif isinstance(result, float) and math.isnan(result):
+        raise _Refused("the result is not a number", "undefined, as inf - inf is")
     return result
+
+
+def _is_endless(value: Any) -> bool:
+    return isinstance(value, float) and math.isinf(value)
 
 
 def _is_condition(value: Any) -> bool:
@@ -205,9 +215,9 @@ def _divide(left: Any, right: Any) -> Any:
     if isinstance(left, Dim) or isinstance(right, Dim):
         if isinstance(right, float) or isinstance(left, float):
             raise _Refused("a symbolic size goes with whole numbers only", "a fraction is involved")
-        quotient = None if right == 0 else Dim.of(left).divide(right)
         if right == 0:
             raise ZeroDivisionError
+        quotient = Dim.of(left).divide(right)
         if quotient is None:
             help = "sizes are exact: multiply out, or demand it by `require T % 4 == 0` and a size of its own"
             raise _Refused("the quotient is not whole for every value of the size", "not always whole", help)
@@ -235,9 +245,58 @@ def _power(left: Any, right: Any) -> Any:
     return result
 
 
+def in_range(value: Any) -> Any:
+    """A literal number as arrays can hold it: whole numbers beyond 64 bits become reals."""
+    is_wide = isinstance(value, int) and not -(2**63) <= value < 2**63
+    return float(value) if is_wide else value
+
+
+def rectangular(value: Any, span: Span, found: Diagnostics) -> list[Any]:
+    """Nested lists of numbers that form an array, their numbers in range.
+
+    Raises Skip after reporting E0404.
+    """
+    problem = _list_problem(value)
+    if problem:
+        found.report("E0404", problem, span, "not an array", help="write rows of equal length, of numbers only")
+        raise Skip
+    return _in_range(value)
+
+
+def _list_problem(value: Any) -> str:
+    """Why nested lists form no array, or ""."""
+    level, rank = [value], 0
+    while isinstance(level[0], list):
+        rank += 1
+        if rank > MAX_RANK:
+            return f"the lists are nested more than {MAX_RANK} deep"
+        lengths = {len(v) for v in level if isinstance(v, list)}
+        if 0 in lengths:
+            return "a list cannot be empty"
+        if len(lengths) > 1:
+            return f"the lists are not all of one length: one has {min(lengths)} entries, another {max(lengths)}"
+        if not all(isinstance(v, list) for v in level):
+            return "a list holds numbers beside lists"
+        level = [item for v in level for item in v]
+    if any(isinstance(v, list) for v in level):
+        return "a list holds numbers beside lists"
+    if not all(isinstance(v, (int, float, Dim)) for v in level):
+        return "a list holds something other than numbers"
+    if any(isinstance(v, Dim) and v.value is None for v in level):
+        return "a list holds a symbolic size, whose value is not known yet"
+    return ""
+
+
+def _in_range(value: Any) -> Any:
+    """The lists with plain numbers; the depth is at most MAX_RANK."""
+    return [_in_range(v) for v in value] if isinstance(value, list) else in_range(_plain(value))
+
+
 def whole(value: Any, span: Span, found: Diagnostics, *, least: int = 0, what: str = "a size") -> Dim:
-    """A static value as a size. Reports E0302 or E0901 and raises Skip unless it is a whole
-    number and not less than `least`. A `Dim` keeps the place it comes from."""
+    """A static value as a size, with the place it comes from if it has one.
+
+    Raises Skip after reporting E0302 or E0901 unless it is whole, at least `least` and not huge.
+    """
     if isinstance(value, float) and value.is_integer() and abs(value) < MAX_WHOLE:
         value = int(value)
     if isinstance(value, Dim) and (value.value is None or value.value >= least):

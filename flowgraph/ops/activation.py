@@ -143,19 +143,20 @@ SELU_SCALE = 1.0507009873554805
 SELU_ALPHA = 1.6732632423543772
 
 
+def selu(x):
+    """Scaled exponential linear unit."""
+    scale, alpha = 1.0507009873554805, 1.6732632423543772
+    return scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
 class Selu(Kinked):
     """The ELU scaled so that unit normal inputs keep mean 0 and variance 1 (Klambauer, 2017)."""
 
     formula = "1.0507 (x if x > 0 else 1.6733 (e^x - 1))"
     latex = r"\mathrm{{SELU}}({x})"
+    numpy = selu
     torch = "F.selu(x)"
     torch_module = "nn.SELU()"
-
-    @staticmethod
-    def numpy(x):
-        """Scaled exponential linear unit."""
-        scale, alpha = 1.0507009873554805, 1.6732632423543772
-        return scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         return [fn.where(xs[0] > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA)]

@@ -125,13 +125,18 @@ class Given(Initialiser):
         return np.array(self.value.data, dtype=np.float64)
 
 
+def fan_uniform(rng, shape, fan_in):
+    """Uniform in ±1 / sqrt(fan_in)."""
+    return rng.uniform(-1, 1, shape) / np.sqrt(fan_in)
+
+
 class FanUniform(Initialiser):
     """Uniform in ±1/√fan_in, as PyTorch's linear layers and fresh wires start."""
 
     public = False
     fan_in: int
     formula = "U(-1/√fan_in, 1/√fan_in)"
-    numpy = "rng.uniform(-1, 1, shape) / np.sqrt(fan_in)"
+    numpy = fan_uniform
     torch = "nn.init.uniform_(tensor, -(fan_in**-0.5), fan_in**-0.5)"
 
 

@@ -30,10 +30,10 @@ class Matmul(BilinearMap):
     numpy = "a @ b"
     torch = "a @ b"
     samples = [
-        Sample(real(3), real(3)),
+        Sample(real(2, 3), real(3, 4)),
         Sample(real(2, 3), real(3)),
         Sample(real(3), real(3, 2)),
-        Sample(real(2, 3), real(3, 4)),
+        Sample(real(3), real(3)),
         Sample(real(5, 2, 3), real(3, 4)),
         Sample(real(2, 3), real(5, 3, 4)),
         Sample(real(5, 2, 3), real(5, 3, 4)),

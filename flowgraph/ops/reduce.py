@@ -161,6 +161,13 @@ def need_entries(op: Op, u: Unifier, x: TensorType, axes: Sequence[int]) -> None
             )
 
 
+def prod_torch(x, axis, keepdims):
+    """Product over several axes."""
+    for one in axis:  # from the end, the first one first: the others keep their numbers
+        x = x.prod(dim=one, keepdim=keepdims)
+    return x
+
+
 class Prod(Reduction):
     """The product; its derivative by an entry is the product of the others, zeros or not."""
 
@@ -168,15 +175,9 @@ class Prod(Reduction):
     formula = "Π x"
     latex = r"\prod {x}"
     numpy = "np.prod"
+    torch = prod_torch
     torch_one_axis = "torch.prod(x, dim=axis, keepdim=keepdims)"
     samples = [*Reduction.samples, Sample(Arg((2, 3), kind="int"))]
-
-    @staticmethod
-    def torch(x, axis, keepdims):
-        """Product over several axes."""
-        for one in axis:  # from the end, the first one first: the others keep their numbers
-            x = x.prod(dim=one, keepdim=keepdims)
-        return x
 
     def others(self, x: Value) -> Value:
         """For each entry the product of the others; takes memory n^2 for n entries."""
@@ -224,7 +225,8 @@ def take_first(x, axis, keepdims, pick):
     rest = [a for a in range(x.ndim) if a not in axes]
     flat = x.permute(*rest, *axes).flatten(len(rest))
     found = pick(flat, dim=-1).values
-    return found.reshape([1 if a in axes else n for a, n in enumerate(x.shape)]) if keepdims else found
+    shape = [1 if a in axes else n for a, n in enumerate(x.shape)]
+    return found.reshape(shape) if keepdims else found
 
 
 class Extreme(Reduction, abstract=True):
@@ -263,12 +265,12 @@ class Extreme(Reduction, abstract=True):
         return [self.back(cotangent, xs[0]) * self.mask(xs[0])]
 
 
-def max_torch(x, axis, keepdims):
+def largest_torch(x, axis, keepdims):
     """Largest entry over several axes; a tie's gradient goes to the first."""
     return take_first(x, axis, keepdims, torch.max)
 
 
-def min_torch(x, axis, keepdims):
+def smallest_torch(x, axis, keepdims):
     """Smallest entry over several axes; a tie's gradient goes to the first."""
     return take_first(x, axis, keepdims, torch.min)
 
@@ -279,7 +281,7 @@ class Max(Extreme):
     formula = "the largest x"
     latex = r"\max {x}"
     numpy = "np.max"
-    torch = max_torch
+    torch = largest_torch
     torch_one_axis = "torch.max(x, dim=axis, keepdim=keepdims).values"
     place = "argmax"
 
@@ -290,7 +292,7 @@ class Min(Extreme):
     formula = "the smallest x"
     latex = r"\min {x}"
     numpy = "np.min"
-    torch = min_torch
+    torch = smallest_torch
     torch_one_axis = "torch.min(x, dim=axis, keepdim=keepdims).values"
     place = "argmin"
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..graph import Graph, Node, renamed
 from ..ops.leaf import Const
+from ..types import TensorType
 from .base import Pass
 from .rewrite import rewrite
 
@@ -30,7 +31,7 @@ class Fold(Pass):
 
 def _fold(out: Graph, node: Node) -> Node | str:
     operands = [out[o] for o in node.operands]
-    if not operands or node.hint is not None or node.type.shape:
+    if not operands or node.hint is not None or not isinstance(node.type, TensorType) or node.type.shape:
         return node
     if any(o.op.name != "const" or o.type.shape for o in operands):
         return node

@@ -6,7 +6,15 @@ differences; an operation needs nothing but its declaration to be tested here.
 
 from __future__ import annotations
 
+import builtins
+import dis
 import importlib.util
+import inspect
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,8 +36,11 @@ from op_cases import (
 )
 
 from flowgraph.codes import CODES
+from flowgraph.emit.helpers import with_callees
+from flowgraph.emit.template import helper_name
 from flowgraph.ops import OPS
 from flowgraph.ops.base import Composite
+from flowgraph.ops.init import INITS
 from flowgraph.types import Dim, Mismatch
 
 ALL = [pytest.param(cls, sample, name, id=name) for cls, sample, name in cases()]
@@ -272,3 +283,47 @@ NAMES = (
 @pytest.mark.parametrize("name", NAMES.split())
 def test_the_standard_set_is_complete(name):
     assert OPS[name].group
+
+
+def pasted() -> list[Any]:
+    """Every function that is a form, of an operation or an initialiser, with those it calls."""
+    forms = [
+        type_.__dict__.get(key) for type_ in (*OPS.values(), *INITS.values()) for key in ("numpy", "torch")
+    ]
+    for cls, sample, _ in cases():
+        run = Run(cls, sample)
+        node = run.graph[run.result.name]
+        types = [run.graph[o].type for o in node.operands]
+        forms += [node.op.form("numpy", types), node.op.form("torch", types)]
+    functions = [getattr(f, "__func__", f) for f in forms if callable(f) or isinstance(f, staticmethod)]
+    return with_callees(dict.fromkeys(functions))
+
+
+PASTED = pasted()
+
+
+@pytest.mark.parametrize("function", PASTED, ids=lambda f: f.__name__)
+def test_pasted_functions_are_plain_and_documented(function):
+    """They stand in users' modules as they are: untyped, with a docstring of one line."""
+    assert not function.__annotations__
+    assert function.__doc__.count("\n") == 0 and function.__doc__.endswith(".")
+    allowed = {"np", "torch", "F", "math", *dir(builtins), *(f.__name__ for f in PASTED)}
+    named = {i.argval for i in dis.get_instructions(function) if i.opname == "LOAD_GLOBAL"}
+    assert named <= allowed
+    assert helper_name(function) not in {"np", "torch", "F", "numpy", *dir(builtins)}
+
+
+def test_pasted_functions_are_formatted_as_emitted_code_is(tmp_path):
+    ruff = shutil.which("ruff", path=str(Path(sys.executable).parent)) or shutil.which("ruff")
+    if ruff is None:
+        pytest.skip("ruff is not installed")
+    sources = [textwrap.dedent(inspect.getsource(f)).replace("@staticmethod\n", "").rstrip() for f in PASTED]
+    head = "import math\n\nimport numpy as np\nimport torch\n\n\n"
+    module = tmp_path / "pasted.py"
+    module.write_text(head + "\n\n\n".join(sources) + "\n", encoding="utf-8")
+    done = subprocess.run(
+        [ruff, "format", "--isolated", "--line-length", "88", "--diff", str(module)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,214 @@
+"""Differentiate a graph: forward (jvp) and reverse (vjp) mode, as passes.
+
+Assumes a typed graph. Knows no single operation: each declares its derivative in graph nodes
+(`Op.jvp`, `Op.vjp`, or an expansion into operations that do), so the result is a graph again
+that prints, simplifies, emits and differentiates. Promises that the nodes of the graph are
+kept as they are, each evaluated once, and that only what depends on `wrt` is differentiated.
+
+Reverse mode walks the nodes backwards; the cotangent of a value used several times is the sum
+of what its users send, the last user's first. Where an operand was broadcast, its cotangent is
+summed over the axes it was repeated along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..graph import Builder, Graph, Node, Result
+from ..ops.base import Composite, Op, Value, constant, fn
+from ..types import TensorType, TupleType
+from .base import Pass
+
+MAX_EXPANSIONS = 20
+
+
+@dataclass(frozen=True)
+class Vjp(Pass):
+    """Add the gradient of the sum of all losses with respect to `wrt` (all params if empty).
+
+    Each is a result of role "gradient" labelled with the node's name in the diagram.
+    """
+
+    name: ClassVar[str] = "vjp"
+    wrt: tuple[str, ...] = ()
+
+    def run(self, graph: Graph) -> Graph:
+        wrt = self.wrt or graph.params
+        losses = [r.node for r in graph.results_of("loss")]
+        graph = expand_composites(graph, wrt, losses)
+        out, builder = _copy(graph)
+        seeds = {loss: constant(builder, 1.0) for loss in dict.fromkeys(losses)}
+        cotangents = pull_back(graph, builder, seeds, wrt)
+        results = list(graph.results)
+        for name in wrt:
+            label = graph[name].hint or name
+            value = cotangents.get(name)
+            if value is None:
+                value = fn.zeros_like(Value(builder, name))
+            results.append(Result("gradient", label, value.name, span=graph[name].span))
+        return out.close(graph.inputs, graph.targets, graph.params, results)
+
+
+@dataclass(frozen=True)
+class Jvp(Pass):
+    """Add the derivative of every result along tangents of `wrt` (all params if empty).
+
+    The tangents are new inputs, named `<name>_dot`; the derivatives are results of role
+    "tangent" with the label of what they are the derivative of.
+    """
+
+    name: ClassVar[str] = "jvp"
+    wrt: tuple[str, ...] = ()
+
+    def run(self, graph: Graph) -> Graph:
+        from ..ops import OPS
+
+        wrt = self.wrt or graph.params
+        ends = [r.node for r in graph.results]
+        graph = expand_composites(graph, wrt, ends)
+        out = graph.like()
+        builder = Builder(out, [n.name for n in graph])
+        tangents: dict[str, Value] = {}
+        inputs = list(graph.inputs)
+        for node in graph:
+            builder.keep(node)
+            if node.name in wrt:
+                op = OPS["input"](type=node.type)
+                name = builder.apply(op, (), hint=f"{node.hint or node.name}_dot")
+                tangents[node.name] = Value(builder, name)
+                inputs.append(name)
+            elif any(o in tangents for o in node.operands):
+                found = _push(builder, node, tangents)
+                if found is not None:
+                    tangents[node.name] = found
+        results = list(graph.results)
+        for result in graph.results:
+            tangent = tangents.get(result.node)
+            if tangent is None:
+                tangent = fn.zeros_like(Value(builder, result.node))
+            results.append(Result("tangent", result.label, tangent.name, result.by, result.span))
+        return out.close(inputs, graph.targets, graph.params, results)
+
+
+def _copy(graph: Graph) -> tuple[Graph, Builder]:
+    """The graph's nodes in a new graph that can be added to."""
+    out = graph.like()
+    builder = Builder(out)
+    for node in graph:
+        builder.keep(node)
+    return out, builder
+
+
+def _push(builder: Builder, node: Node, tangents: Mapping[str, Value]) -> Value | None:
+    """The tangent of a node, from those of its operands."""
+    values = [Value(builder, o) for o in node.operands]
+    given = [tangents.get(o) for o in node.operands]
+    y = Value(builder, node.name)
+    found = node.op.jvp(given, y, *values)
+    return None if found is None else spread_to(found, y)
+
+
+def pull_back(
+    graph: Graph, builder: Builder, seeds: Mapping[str, Value], wrt: Sequence[str]
+) -> dict[str, Value]:
+    """Add the backward pass; returns the cotangent of every node between `wrt` and the seeds.
+
+    graph: the nodes to go back through, all of them in the builder's graph. seeds: the
+    cotangents of the ends.
+    """
+    active = graph.depends_on(wrt) & graph.ancestors(seeds)
+    cotangents = {name: value for name, value in seeds.items() if name in active}
+    for node in reversed(list(graph)):
+        if node.name not in active or node.name not in cotangents:
+            continue
+        cotangent = cotangents[node.name]
+        name_after(builder, cotangent, node)
+        if not node.operands or not any(o in active for o in node.operands):
+            continue
+        values = [Value(builder, o) for o in node.operands]
+        sent = node.op.vjp(cotangent, Value(builder, node.name), *values)
+        for operand, value, part in zip(node.operands, values, sent, strict=True):
+            if part is None or operand not in active or not _is_real(value.type):
+                continue
+            part = unbroadcast(part, value)
+            old = cotangents.get(operand)
+            cotangents[operand] = part if old is None else old + part
+    return cotangents
+
+
+def name_after(builder: Builder, cotangent: Value, node: Node) -> None:
+    """Give the cotangent of a named node its name: `d_h1`."""
+    made = builder.graph[cotangent.name]
+    if node.hint is not None and made.hint is None and made.op.name not in ("const", "input", "param"):
+        builder.graph.set_hint(made.name, f"d_{node.hint}")
+
+
+def _is_real(type: Any) -> bool:
+    return isinstance(type, TensorType) and type.elem.kind == "real"
+
+
+def unbroadcast(value: Value, operand: Value) -> Value:
+    """Sum a cotangent over the axes along which the operand was repeated.
+
+    Where the cotangent has fewer axes than the operand (it is the same for all its entries),
+    it is repeated instead.
+    """
+    have, want = value.shape, operand.shape
+    if len(have) > len(want):
+        axes = tuple(range(-len(have), -len(want)))
+        value = fn.sum(value, axis=axes)
+        have = value.shape
+    if len(have) == len(want):
+        axes = tuple(i - len(want) for i, (a, b) in enumerate(zip(have, want, strict=True)) if b == 1 and a != 1)
+        if axes:
+            value = fn.sum(value, axis=axes, keepdims=True)
+    return spread_to(value, operand)
+
+
+def spread_to(value: Value, like: Value) -> Value:
+    """The value repeated to the shape of another, if it has fewer entries."""
+    if value.shape == like.shape:
+        return value
+    return fn.expand(value, shape=like.shape)
+
+
+# ---------------------------------------------------------------------------------------
+# Composites
+
+
+def expand_composites(graph: Graph, wrt: Iterable[str], ends: Iterable[str]) -> Graph:
+    """Replace the composites on the way from `wrt` to `ends` that declare no derivative of
+    their own by what they are made of, until none is left."""
+    wrt, ends = list(wrt), list(ends)
+    for _ in range(MAX_EXPANSIONS):
+        active = graph.depends_on(wrt) & graph.ancestors(ends)
+        if not any(n.name in active and _needs_expansion(n.op) for n in graph):
+            break
+        graph = _expanded(graph, active)
+    return graph
+
+
+def _needs_expansion(op: Op) -> bool:
+    return isinstance(op, Composite) and type(op).vjp is Op.vjp
+
+
+def _expanded(graph: Graph, active: set[str]) -> Graph:
+    out = graph.like()
+    builder = Builder(out, [n.name for n in graph])
+    for node in graph:
+        if node.name not in active or not _needs_expansion(node.op) or isinstance(node.type, TupleType):
+            out.add(node)
+            continue
+        made = node.op.expand(*(Value(builder, o) for o in node.operands))
+        last = out.pop_last()
+        if last.name == made.name:
+            out.add(Node(node.name, last.op, last.operands, node.type, node.hint, node.span))
+        else:
+            out.add(last)
+            identity = fn.identity(made)
+            last = out.pop_last()
+            assert last.name == identity.name
+            out.add(Node(node.name, last.op, last.operands, node.type, node.hint, node.span))
+    return out.close(graph.inputs, graph.targets, graph.params, graph.results)

@@ -1,0 +1,119 @@
+"""Random programs: the simulator, the emitted numpy and the emitted torch code are one function.
+
+All in float64, to 1e-12: values are kept below 10 by construction, sums are short, and what
+remains between the engines is rounding in a different order, a few units of 1e-16 at each of at most
+some tens of operations.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flowgraph.diagram import Diagram, loads
+from flowgraph.passes.simulate import simulate
+from programs import random_program, random_wiring
+from running import EMITTED, HAS_TORCH, SIMULATOR, Values, initial, same
+
+TOLERANCE = {"rtol": 1e-12, "atol": 1e-12}
+pytestmark = pytest.mark.filterwarnings("ignore:var.*degrees of freedom:UserWarning")
+"""PyTorch says so of the variances of no examples at all."""
+
+DOUBLE = [e for e in EMITTED if e.dtype == "float64" and (e.target != "torch" or HAS_TORCH)]
+
+PROGRAMS = st.randoms(use_true_random=False)
+CALM = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+
+
+def bounded_values(diagram: Diagram, names: tuple[str, ...], rng: np.random.Generator, lead: tuple[int, ...]) -> Values:
+    """Inputs between -2 and 2, params between -1 and 1, labels within their classes."""
+    graph = diagram.graph
+    values = {}
+    for name in names:
+        type = graph[name].type
+        shape = (*lead, *(size.value for size in type.shape))
+        if type.elem.kind == "class":
+            values[name] = rng.integers(0, type.elem.classes.value, shape)
+        else:
+            bound = 1 if name in graph.params else 2
+            values[name] = rng.uniform(-bound, bound, shape)
+    return values
+
+
+def assert_engines_agree(text: str) -> None:
+    """Every engine at batch sizes 3, 1 and 0, and the batched graph against a loop."""
+    diagram = loads(text, "random.flow")
+    graph = diagram.graph
+    rng = np.random.default_rng(len(text))
+    params = bounded_values(diagram, graph.params, rng, ())
+    for count in (3, 1, 0):
+        inputs = bounded_values(diagram, graph.inputs, rng, (count,))
+        targets = bounded_values(diagram, graph.targets, rng, (count,))
+        expected = SIMULATOR.run(diagram, params, inputs, targets)
+        for output in expected.outputs:
+            assert np.all(np.isfinite(output))
+        for engine in DOUBLE:
+            same(engine.run(diagram, params, inputs, targets), expected, **TOLERANCE)
+        if count == 3:
+            assert_batch_is_loop(diagram, params, {**inputs, **targets})
+
+
+def assert_batch_is_loop(diagram: Diagram, params: Values, examples: Values) -> None:
+    """Outputs stacked, losses and metrics averaged or summed over single examples."""
+    graph, batched = diagram.graph, diagram.batched()
+    whole = simulate(batched, {**params, **examples})
+    carried = graph.depends_on([*graph.inputs, *graph.targets])
+    single = [simulate(graph, {**params, **{k: v[i] for k, v in examples.items()}}) for i in range(3)]
+    for of_batch, of_one in zip(batched.results, graph.results, strict=True):
+        each = np.stack([known[of_one.node] for known in single])
+        if of_one.node not in carried:
+            each = each[0]
+        elif of_one.role != "output":
+            each = each.sum() if of_one.by == "sum" else each.mean()
+        np.testing.assert_allclose(whole[of_batch.node], each, **TOLERANCE)
+
+
+@settings(max_examples=200, derandomize=True, **CALM)
+@given(PROGRAMS)
+def test_engines_agree(rng: random.Random) -> None:
+    assert_engines_agree(random_program(rng))
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, **CALM)
+@given(PROGRAMS)
+def test_engines_agree_on_many(rng: random.Random) -> None:
+    assert_engines_agree(random_program(rng))
+
+
+@settings(max_examples=100, derandomize=True, **CALM)
+@given(PROGRAMS)
+def test_wires_and_equations_agree(rng: random.Random) -> None:
+    """The very same sums in the same order: the very same numbers."""
+    wires, equations = (loads(text) for text in random_wiring(rng))
+    values = bounded_values(wires, wires.graph.inputs, np.random.default_rng(1), (5,))
+    params = initial(wires)
+    assert params == initial(equations)
+    drawn, written = (SIMULATOR.run(d, params, values) for d in (wires, equations))
+    for ours, theirs in zip(drawn.outputs, written.outputs, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_random_code_is_formatted_and_clean(tmp_path: Path) -> None:
+    for seed in range(40):
+        diagram = loads(random_program(random.Random(seed)), "random.flow")
+        for target in ("numpy", "torch"):
+            for level in (0, 1):
+                file = tmp_path / f"program_{seed}_{target}_{level}.py"
+                file.write_text(diagram.compile(target, level=level), encoding="utf-8")
+    for command in (["check"], ["format", "--check", "--diff"]):
+        ruff = [sys.executable, "-m", "ruff", *command, "--isolated", "--no-cache", tmp_path]
+        done = subprocess.run(ruff, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
