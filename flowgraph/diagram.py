@@ -16,8 +16,10 @@ from .errors import Diagnostic, Diagnostics, FlowError, Source, fail
 from .graph import Graph
 from .lower import DEFAULT_MAX_NODES, Program, lower
 from .parse import parse, read_source
+from .passes.autodiff import Vjp
 from .passes.base import Observer, Pipeline
 from .passes.batch import Batch
+from .passes.cancel import Cancel
 from .passes.check import Check
 from .passes.cse import Cse
 from .passes.dce import Dce
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 TARGETS = ("numpy", "torch")
 DTYPES = ("float32", "float64")
 LEVELS = (0, 1)
-STAGES = ("ast", "graph", "typed", "batched", "optimised", "code")
+STAGES = ("ast", "graph", "typed", "batched", "grad", "optimised", "code")
 
 UNNAMED = ("", "-", "<stdin>")
 """Paths that give a diagram no name."""
@@ -120,6 +122,12 @@ class Diagram:
         """The graph that is emitted at a level."""
         return pipeline(level).run(self.graph, observe)
 
+    def differentiated(self, level: int = 1, observe: Observer | None = None) -> Graph | None:
+        """The graph with the gradient of its loss, as emitted at a level; None without a loss."""
+        if not self.graph.results_of("loss"):
+            return None
+        return gradient_pipeline(level).run(self.graph, observe)
+
     def compile(self, target: str = "numpy", *, level: int = 1, dtype: str = "float32") -> str:
         """The text of a Python module for the target. Raises FlowError, ValueError."""
         if target not in TARGETS or dtype not in DTYPES or level not in LEVELS:
@@ -128,7 +136,8 @@ class Diagram:
 
         with paused_collector():
             graph = self.optimised(level)
-            return emit(graph, Path(self.source.path).name, __version__, target, level, dtype)
+            gradient = self.differentiated(level) if target == "numpy" else None
+            return emit(graph, Path(self.source.path).name, __version__, target, level, dtype, gradient)
 
     def stage(
         self, name: str, *, target: str = "numpy", level: int = 1, dtype: str = "float32", spans: bool = False
@@ -151,6 +160,13 @@ class Diagram:
             return print_graph(self.graph, spans=spans)
         if name == "batched":
             return print_graph(self.batched(), spans=spans)
+        if name == "grad":
+            gradient = self.differentiated(level)
+            if gradient is None:
+                raise fail(
+                    "E0603", "there is no loss to differentiate", path=self.source.path, help="add a `loss`"
+                )
+            return print_graph(gradient, spans=spans)
         if name == "optimised":
             return print_graph(self.optimised(level), spans=spans)
         raise ValueError(f"no stage {name!r}")
@@ -178,6 +194,15 @@ def pipeline(level: int) -> Pipeline:
     if level == 0:
         return Pipeline((Batch(), Inline(), SplitSums()))
     return Pipeline((Fold(), Simplify(), Batch(), Inline(), Simplify(), Cse(), Dce(), SplitSums()))
+
+
+def gradient_pipeline(level: int) -> Pipeline:
+    """The passes from a typed graph to its loss and gradient."""
+    if level == 0:
+        return Pipeline((Batch(), Inline(), Vjp(), SplitSums()))
+    before = (Fold(), Simplify(), Batch(), Inline(), Simplify())
+    after = (Fold(), Cancel(), Simplify(), Cancel(), Simplify(), Cse(), Dce(), SplitSums())
+    return Pipeline((*before, Vjp(), *after))
 
 
 def load(

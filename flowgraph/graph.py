@@ -54,6 +54,8 @@ class Node:
     type: Any = None
     hint: str | None = None
     span: Span | None = None
+    of: str | None = None
+    """The node whose derivative rule made this one, in a graph that was differentiated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,8 @@ class Builder:
     def __init__(self, graph: Graph, reserved: Iterable[str] = ()) -> None:
         self.graph = graph
         self.names = Namer(reserved)
+        self.of: str | None = None
+        """Noted on every node that is made: the node whose derivative is being taken."""
 
     def keep(self, node: Node) -> str:
         """Append a node as it is; its name must be free."""
@@ -241,7 +245,7 @@ class Builder:
         types = [self.graph[o].type for o in operands]
         type = op.result_type(types)
         unique = self.names.unique(name or hint or op.name)
-        self.graph.add(Node(unique, op, tuple(operands), type, hint, span))
+        self.graph.add(Node(unique, op, tuple(operands), type, hint, span, self.of))
         return unique
 
 

@@ -102,10 +102,10 @@ def run_program(
 ) -> Run:
     """Simulate a program in float64. Raises FlowError.
 
-    graph: the typed graph of one example. path: the file it comes from. inputs: values by name, of one example ([*shape]) or of several ([N, *shape]), in place of
-    data; targets may be among them. data: a file or a table in place of the file's own.
-    params: a npz or safetensors file or arrays by name; else each parameter is drawn as the
-    emitted `init(seed)` draws it.
+    graph: the typed graph of one example. path: the file it comes from. inputs: values by name,
+    of one example ([*shape]) or of several ([N, *shape]), in place of data; targets may be among
+    them. data: a file or a table in place of the file's own. params: a npz or safetensors file
+    or arrays by name; else each parameter is drawn as the emitted `init(seed)` draws it.
     """
     found = Diagnostics()
     table = _table(program, path, inputs, data, found)

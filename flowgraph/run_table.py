@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .graph import Graph, Node
-from .types import Dim
+from .types import Dim, TupleType
 
 if TYPE_CHECKING:
     from .run import Run
@@ -54,7 +54,8 @@ def render_table(run: Run, rows: int | None, trace: bool, ascii: bool) -> str:
     if any(groups):
         lines += _rows([g for g in groups if g], shown)
     if shown < count:
-        lines.append(f"... and {count - shown} more rows (--rows N or --all shows them)")
+        rest = "1 more row" if count - shown == 1 else f"{count - shown} more rows"
+        lines.append(f"... and {rest} (--rows N or --all shows them)")
     lines += _summary(run)
     return "\n".join(lines) + "\n"
 
@@ -85,12 +86,13 @@ def _trace(run: Run, xi: str) -> list[Column]:
     circles = {n.operands[0]: n for n in graph if n.hint and n.op.group == "activations" and n.operands}
     columns = []
     for node in graph:
-        if node.op.name in ("input", "target") or node.name not in run.values:
+        leaf = node.op.name in ("input", "target")
+        if leaf or node.name not in run.values or isinstance(node.type, TupleType):
             continue
         circle = circles.get(node.name)
         if node.hint is not None:
             title = xi + node.hint[2:] if node.hint.startswith("xi_") else node.hint
-            if circle is not None and node.hint != f"xi_{circle.hint}":
+            if circle is not None and not node.hint.startswith("xi_"):
                 title += f" = {xi}_{circle.hint}"
             columns.append(_column(graph, node, run, title))
         elif circle is not None:

@@ -11,7 +11,7 @@ PACKAGE = ROOT / "flowgraph"
 LEVELS = [
     {"version", "codes"},
     {"errors"},
-    {"naming", "types", "syntax"},
+    {"naming", "types", "syntax", "writing"},
     {"graph"},
     {"text", "tree"},
     {"ops"},

@@ -68,6 +68,12 @@ class Body:
 
     def __post_init__(self) -> None:
         self._pending: dict[str, ast.expr] = {}
+        self._all_uses: dict[str, int] = {}
+        self._inside: dict[str, str] = {}
+        """The user that an inlined value stands in."""
+        self._statements: dict[str, str] = {}
+        """The text of the statement that computes a value."""
+        self._last_comment = ""
         self._last_note = ""
         self._sizes: Sizes = self._size_writer()
 
@@ -87,11 +93,21 @@ class Body:
     def run(self, wanted: Iterable[str]) -> dict[str, ast.expr]:
         """Write what is needed for these nodes; returns the expression of each."""
         wanted = list(wanted)
-        needed = self._needed(wanted)
-        uses = self._uses(needed, wanted)
+        self.plan(wanted)
+        return self.write(wanted)
+
+    def plan(self, wanted: Iterable[str]) -> None:
+        """Count the uses of every value on the way to all that the function will ask for."""
+        wanted = list(wanted)
+        self._all_uses = self._uses(self._needed(wanted), wanted)
+
+    def write(self, wanted: Iterable[str]) -> dict[str, ast.expr]:
+        """Write what is needed for some of the nodes planned; returns the expression of each."""
+        wanted = list(wanted)
+        needed = self._needed(wanted) - self._pending.keys()
         for node in self.graph:
             if node.name in needed:
-                self._write(node, uses[node.name])
+                self._write(node, self._all_uses[node.name])
         return {w: self._take(w) for w in wanted}
 
     def _needed(self, wanted: list[str]) -> set[str]:
@@ -148,9 +164,35 @@ class Body:
         return number(value, self.target.module)
 
     def _assign(self, node: Node, value: ast.expr) -> None:
-        variable = self.namer.variable(node.hint or node.name)
+        variable = self.namer.variable(node.hint or self._suggestion(node))
+        self._statements[node.name] = f"{variable} = {source.text(value)}"
+        self._explain(node)
         self.lines += source.assign(variable, value, depth=self.depth, note=self._note(node))
         self.variables[node.name] = name(variable)
+
+    def _suggestion(self, node: Node) -> str:
+        """A name for a value that nobody named and that is used more than once."""
+        operands = [self.variables.get(o) for o in node.operands]
+        names = [o.id for o in operands if isinstance(o, ast.Name)]
+        if len(names) == 2 and node.op.name == "sub":
+            return f"{names[0]}_minus_{names[1]}"
+        power = operands[1] if len(operands) == 2 and node.op.name == "pow" else None
+        if len(names) == 1 and isinstance(power, ast.Constant) and isinstance(power.value, int):
+            return f"{names[0]}{power.value}" if not names[0][-1].isdigit() else f"{names[0]}_{power.value}"
+        return node.name
+
+    def _explain(self, node: Node) -> None:
+        """Above the first line of a backward group: the forward line it is the gradient of."""
+        if node.of is None:
+            return
+        place = node.of
+        while place in self._inside:
+            place = self._inside[place]
+        text = self._statements.get(place, "")
+        if text and text != self._last_comment:
+            comment = f"{source.INDENT * self.depth}# {text}"
+            self.lines += ["", comment] if len(comment) <= source.WIDTH else [""]
+            self._last_comment = text
 
     def _note(self, node: Node) -> str:
         """The shape of a value, where it is not that of the value before."""
@@ -179,6 +221,7 @@ class Body:
             self._set_apart(longest)
         for operand in inline:
             self._pending.pop(operand, None)
+            self._inside[operand] = node.name
         return value
 
     def _form(self, node: Node) -> Any:

@@ -38,14 +38,18 @@ Finish = Callable[[dict[str, ast.expr]], list[str]]
 DTYPES = {"float32": "np.float32", "float64": "np.float64"}
 
 
-def emit_numpy(graph: Graph, header: Header) -> str:
-    """The module's text."""
-    return _Module(graph, header).text()
+def emit_numpy(graph: Graph, header: Header, gradient: Graph | None = None) -> str:
+    """The module's text.
+
+    gradient: the graph with its gradient, from which `loss_and_grad` is written.
+    """
+    return _Module(graph, header, gradient).text()
 
 
 class _Module:
-    def __init__(self, graph: Graph, header: Header) -> None:
+    def __init__(self, graph: Graph, header: Header, gradient: Graph | None = None) -> None:
         self.graph = graph
+        self.gradient = gradient
         self.header = header
         self.real = DTYPES[header.dtype]
         self.helpers: dict[str, Any] = {}
@@ -59,6 +63,8 @@ class _Module:
         parts = [self._params(), self._init(), self._forward()]
         if self.graph.results_of("loss"):
             parts.append(self._loss())
+        if self.gradient is not None:
+            parts.append(self._loss_and_grad(self.gradient))
         if self.graph.results_of("metric"):
             parts.append(self._metrics())
         functions = with_callees(self.helpers.values())
@@ -135,12 +141,12 @@ class _Module:
 
     # -- functions
 
-    def _body(self) -> Body:
+    def _body(self, graph: Graph | None = None) -> Body:
         namer = Namer(self.reserved)
         for argument in takes(self.graph, targets=True):
             namer.reserve(self.graph[argument].hint or argument)
         body = Body(
-            self.graph, self.target, self.header.level, namer, self.helpers, renamed=self.header.renamed
+            graph or self.graph, self.target, self.header.level, namer, self.helpers, renamed=self.header.renamed
         )
         body.variables.update({n: name(v) for n, v in self.constants.items()})
         return body
@@ -243,6 +249,43 @@ class _Module:
 
         given = takes(self.graph, targets=True)
         return self._function("loss", doc, given, [t.node for t in terms], finish, cut=True)
+
+    def _loss_and_grad(self, graph: Graph) -> list[str]:
+        losses = [r.node for r in graph.results_of("loss")]
+        gradients = graph.results_of("gradient")
+        given = takes(graph, targets=True)
+        body = self._body(graph)
+        for argument in given:
+            body.variables[argument] = name(str(graph[argument].hint))
+        wanted = [*losses, *(g.node for g in gradients)]
+        unpack = self._unpack(body, [p for p in graph.params if p in graph.ancestors(wanted)])
+        body.plan(wanted)
+        found = body.write(losses)
+        total = found[losses[0]]
+        for loss in losses[1:]:
+            total = ast.BinOp(total, ast.Add(), found[loss])
+        body.namer.reserve("loss")
+        body.lines += source.assign("loss", total)
+        found |= body.write([g.node for g in gradients])
+        keys: list[ast.expr | None] = [ast.Constant(g.label) for g in gradients]
+        entries = ast.Dict(keys, [found[g.node] for g in gradients])
+        sizes = bind_size_lines(graph, body, given)
+        names = ["params", *(str(graph[i].hint) for i in given)]
+        lines = [
+            *source.signature("loss_and_grad", names),
+            '    """Return the loss and its gradient with respect to every parameter."""',
+            *self._convert(given),
+            *unpack,
+            *sizes,
+            "",
+            *body.lines,
+            "",
+        ]
+        short = source.returns(ast.Tuple([call("float", name("loss")), entries], ast.Load()))
+        if len(short) == 1:
+            return [*lines, *short]
+        lines += source.assign("grads", entries)
+        return [*lines, "    return float(loss), grads"]
 
     def _metrics(self) -> list[str]:
         metrics = self.graph.results_of("metric")

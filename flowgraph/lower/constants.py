@@ -75,7 +75,7 @@ class Constants:
                 elif step not in path:
                     path[step] = self._uses(step)
                 elif not self.scope.symbols[step].poisoned:
-                    since = list(takewhile(lambda n: n != step, reversed(path)))
+                    since = list(takewhile(lambda n, end=step: n != end, reversed(path)))
                     self._report_ring([step, *reversed(since)])
         return order
 

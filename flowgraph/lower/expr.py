@@ -6,10 +6,11 @@ evaluation, without recursion.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import Span, did_you_mean
+from ..errors import Span, shorten
 from ..ops import OPS
 from ..ops.base import Op
 from ..ops.leaf import SizeValue
@@ -18,8 +19,8 @@ from ..passes.infer import report_mismatch, view
 from ..types import REAL, Dim, Mismatch, TensorType
 from .calls import bind
 from .local import type_of
-from .scope import Scope, Symbol
-from .static import CONSTANTS, Skip, evaluate
+from .scope import Scope, Symbol, article
+from .static import CONSTANTS, Skip, evaluate, rectangular, shown
 from .walk import Steps, walk
 
 BINARY = {
@@ -41,10 +42,10 @@ BINARY = {
 }
 
 LATER = {
-    "grad": "derivatives in the language",
-    "jvp": "derivatives in the language",
-    "stop_gradient": "derivatives in the language",
-    "scan": "recurrence",
+    "grad": "derivatives in the language are",
+    "jvp": "derivatives in the language are",
+    "stop_gradient": "derivatives in the language are",
+    "scan": "recurrence is",
 }
 """Callables of the language that this version parses and does not compile."""
 
@@ -83,9 +84,9 @@ class Expressions:
             return symbol.value
         self.scope.found.report(
             "E0211",
-            f"`{name.name}` is not known at compile time",
+            f"`{shorten(name.name)}` is not known at compile time",
             name.span,
-            f"its value depends on the {symbol.kind}",
+            f"this is {article(symbol.kind)}",
             labels=[(symbol.span, "made here")],
             help="use numbers, sizes and scalar consts here",
         )
@@ -113,8 +114,26 @@ class Expressions:
         if isinstance(expr, ListExpr):
             return (yield self._list(expr, st, hint))
         assert isinstance(expr, String)
-        self.scope.found.report("E0105", "a string is not a value", expr.span, "a string cannot stand here")
+        self.scope.found.report(
+            "E0105",
+            "a string is not a value",
+            expr.span,
+            "a string cannot stand here",
+            help="strings are for descriptions, messages, paths and the names of classes",
+        )
         raise Skip
+
+    def _all(self, exprs: Iterable[Expr], st: Statement) -> Steps:
+        """The nodes of several expressions; an error in one does not hide those in the others."""
+        nodes, failed = [], False
+        for expr in exprs:
+            try:
+                nodes.append((yield self._value(expr, st)))
+            except Skip:
+                failed = True
+        if failed:
+            raise Skip
+        return nodes
 
     def _name(self, expr: Name) -> str:
         if expr.name in CONSTANTS:
@@ -136,9 +155,8 @@ class Expressions:
         return self.scope.interned[key]
 
     def _binary(self, expr: Binary, st: Statement, hint: str | None) -> Steps:
-        left = yield self._value(expr.left, st)
-        right = yield self._value(expr.right, st)
-        return self.scope.add(OPS[BINARY[expr.op]](), [left, right], hint=hint, span=expr.span)
+        operands = yield self._all([expr.left, expr.right], st)
+        return self.scope.add(OPS[BINARY[expr.op]](), operands, hint=hint, span=expr.span)
 
     def _unary(self, expr: Unary, st: Statement, hint: str | None) -> Steps:
         if expr.op == "-" and isinstance(expr.operand, Number):
@@ -152,10 +170,8 @@ class Expressions:
             raise Skip
         literal = literal_list(expr)
         if literal is not None:
-            return self.scope.literal(literal, expr.span)
-        items = []
-        for item in expr.items:
-            items.append((yield self._value(item, st)))
+            return self.scope.literal(rectangular(literal, expr.span, self.scope.found), expr.span)
+        items = yield self._all(expr.items, st)
         return self.scope.add(OPS["stack"](), items, hint=hint, span=expr.span)
 
     def _index(self, expr: Index, st: Statement, hint: str | None) -> Steps:
@@ -174,7 +190,13 @@ class Expressions:
         if isinstance(value, Dim):
             return value.value if value.value is not None else value
         if isinstance(value, bool) or not isinstance(value, int):
-            self.scope.found.report("E0302", "an index must be a whole number", expr.span, f"this is {value}")
+            self.scope.found.report(
+                "E0302",
+                "an index must be a whole number",
+                expr.span,
+                f"this is {shown(value)}",
+                help="indices count from 0; negative ones count from the end",
+            )
             raise Skip
         return value
 
@@ -184,7 +206,7 @@ class Expressions:
             for name in (path, path.removesuffix(".T")):
                 if name in self.scope.params and "." in name:
                     self._use_head(expr)
-                    node = self.param_node(name)
+                    node = self.scope.param_nodes[name]
                     if name == path:
                         return node
                     return self.scope.add(OPS["transpose_last"](), [node], hint=hint, span=expr.span)
@@ -198,17 +220,9 @@ class Expressions:
         raise Skip
 
     def _use_head(self, expr: Member) -> None:
-        value: Expr = expr
-        while isinstance(value, Member):
-            value = value.value
-        if isinstance(value, Name) and value.name in self.scope.symbols:
-            self.scope.symbols[value.name].used = True
-
-    def param_node(self, name: str) -> str:
-        """The node of a parameter by its name."""
-        if name in self.scope.nodes and self.scope.nodes[name].hint == name:
-            return name
-        return next(n.name for n in self.scope.nodes.values() if n.op.name == "param" and n.hint == name)
+        head = _head(expr)
+        if head is not None and head.name in self.scope.symbols:
+            self.scope.symbols[head.name].used = True
 
     def excitation(self, node: str, expr: Member) -> str:
         """The excitation ξ of a circle, or of an equation whose outermost operation is an activation."""
@@ -219,21 +233,29 @@ class Expressions:
             return made.operands[0]
         self.scope.found.report(
             "E0107",
-            "only a circle, or an equation whose outermost operation is an activation, has an excitation",
+            "this value has no excitation",
             expr.name_span,
-            "has no excitation",
+            "not the result of an activation",
+            labels=[(made.span, "made here")],
+            help="`.xi` is for circles, and for equations whose outermost operation is an activation",
         )
         raise Skip
 
     def _unknown_member(self, expr: Member, path: str | None) -> None:
+        head = _head(expr)
+        if head is not None and head.name not in self.scope.params:
+            self.scope.look_up(head.name, head.span)  # a misspelt or broken name is what to tell of
         members = [p for p in self.scope.params if "." in p]
-        cure = did_you_mean(path, members) if path else ""
+        own = [p for p in members if head is not None and p.startswith(f"{head.name}.")]
+        cure = self.scope.found.closest(path, own or members) if path else ""
+        if not cure and own:
+            cure = f"there are {', '.join(f'`{p}`' for p in own[:8])}"
         self.scope.found.report(
             "E0107",
-            f"`{expr.name}` is not a member",
+            f"`{shorten(expr.name)}` is not a member",
             expr.name_span,
             "not known",
-            help=cure or "members are `.T`, `.xi` and the parameters that a layer's statement made",
+            help=cure or "members are `.T`, `.xi` and the parameters that a statement's layers made",
         )
 
     # -- calls
@@ -241,11 +263,13 @@ class Expressions:
     def _call(
         self, call: Call, piped: Expr | None, expr: Expr, st: Statement, hint: str | None
     ) -> Steps:
-        cls = self.operation(call)
+        try:
+            cls = self.operation(call)
+        except Skip:
+            yield self._all([*([] if piped is None else [piped]), *call.args], st)  # they may have errors too
+            raise
         bound = bind(cls, call, piped, self.static, self.scope.found)
-        operands = []
-        for argument in bound.operands:
-            operands.append((yield self._value(argument, st)))
+        operands = yield self._all(bound.operands, st)
         op = cls(**bound.attrs)
         if cls.params:
             operands += self._parameters(op, operands, call, expr, st)
@@ -255,20 +279,27 @@ class Expressions:
         """The operation that a call names. Reports E0104 and raises Skip where there is none."""
         if call.func in OPS and OPS[call.func].group:
             return OPS[call.func]
-        if call.func in LATER or "." in call.func:
-            what = LATER.get(call.func, "calling blocks of another file")
+        symbol: Symbol | None = self.scope.symbols.get(call.func.partition(".")[0])
+        if symbol is not None and symbol.poisoned:
+            raise Skip
+        if call.func in LATER:
             self.scope.found.report(
-                "E0212", f"`{call.func}`: {what} is not compiled by this version", call.func_span, "not compiled"
+                "E0212",
+                f"`{call.func}`: {LATER[call.func]} not compiled by this version",
+                call.func_span,
+                "not compiled",
+                help="it is parsed and formatted; write the network without it for now",
             )
             raise Skip
         known = [name for name, cls in OPS.items() if cls.group]
-        cure = did_you_mean(call.func, known) or "`flowc ops` lists all operations"
-        symbol: Symbol | None = self.scope.symbols.get(call.func)
+        cure = self.scope.found.closest(call.func, known) or "`flowc ops` lists all operations"
+        labels: list[tuple[Span | None, str]] = []
+        what = f"there is no operation `{shorten(call.func)}`"
         if symbol is not None:
-            what = f"`{call.func}` is a value, not an operation"
-            labels = [(symbol.span, f"made here, as {symbol.kind}")]
-        else:
-            what, labels = f"there is no operation `{call.func}`", []
+            what = f"`{shorten(call.func)}` is not an operation"
+            labels = [(symbol.span, f"`{shorten(symbol.name)}` is {article(symbol.kind)}")]
+        elif "." in call.func:
+            cure = f'blocks of another file come by `use "blocks.flow" as {shorten(call.func.partition(".")[0])}`'
         self.scope.found.report("E0104", what, call.func_span, "not an operation", labels=labels, help=cure)
         raise Skip
 
@@ -283,27 +314,36 @@ class Expressions:
             parameters = op.parameters(self.scope.unifier, *types)
         except Mismatch as error:
             views = [view(self.scope.nodes.get(o), o, t) for o, t in zip(operands, types, strict=True)]
-            report_mismatch(self.scope.found, error, op.name, expr.span, views)
+            report_mismatch(self.scope.found, error, op, expr.span, views)
             raise Skip from None
         made = []
         for parameter in parameters:
             type = TensorType(REAL, parameter.shape)
-            help = f"name the statement that makes `{path}` differently"
+            help = "give one of the two statements another name on the left"
             made.append(
                 self.scope.add_param(f"{path}.{parameter.name}", type, parameter.init, call.span, help=help)
             )
         return made
 
 
+MAX_PARTS = 64
+"""Names of parameters have fewer parts, so that a longer chain of members is none."""
+
+
 def dotted(expr: Expr) -> str | None:
     """`enc.q.weight` of nested members, or None."""
     parts: list[str] = []
-    while isinstance(expr, Member):
+    while isinstance(expr, Member) and len(parts) < MAX_PARTS:
         parts.append(expr.name)
         expr = expr.value
-    if isinstance(expr, Index) and len(expr.items) == 1 and isinstance(expr.items[0], Number):
-        return None
     return ".".join([expr.name, *reversed(parts)]) if isinstance(expr, Name) else None
+
+
+def _head(expr: Expr) -> Name | None:
+    """The name that a chain of members begins with."""
+    while isinstance(expr, Member):
+        expr = expr.value
+    return expr if isinstance(expr, Name) else None
 
 
 def literal_list(expr: Expr) -> Any:

@@ -25,9 +25,8 @@ def type_of(scope: Scope, name: str) -> TensorType:
             stack.pop()
         elif current in scope.circles:
             scope.types[current] = scope.circles[current].type
-        elif current not in scope.nodes:  # the excitation of a circle
-            owner = next(c for c in scope.circles.values() if c.xi == current)
-            scope.types[current] = owner.type
+        elif current in scope.excitations:
+            scope.types[current] = scope.excitations[current].type
         else:
             missing = [o for o in scope.nodes[current].operands if o not in scope.types]
             stack += missing
@@ -44,6 +43,3 @@ def _infer(scope: Scope, name: str) -> TensorType:
     except (Mismatch, NotYetKnown):
         raise Skip from None
     return type  # type: ignore[no-any-return]
-
-
-

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import Diagnostics, Span, shorten
 from ..graph import Node
@@ -228,18 +228,22 @@ class Scope:
     ) -> str:
         """Make a node; `name` must be free if given. Raises Skip at the node limit."""
         if len(self.nodes) >= self.max_nodes:
-            self.found.report(
-                "E0905",
-                f"the graph has more than {self.max_nodes} nodes",
-                span,
-                "the limit is reached here",
-                help="use layers instead of single circles, or raise the limit with --max-nodes",
-            )
-            raise TooManyNodes
+            self.report_limit("nodes", span)
         unique = name or self._name(hint, op.name)
         self.nodes[unique] = Node(unique, op, tuple(operands), None, hint, span)
         self.made.append(unique)
         return unique
+
+    def report_limit(self, what: str, span: Span | None) -> NoReturn:
+        """Give up where the diagram has more nodes or circles than it may have."""
+        self.found.report(
+            "E0905",
+            f"the diagram has more than {self.max_nodes} {what}",
+            span,
+            "the limit is reached here",
+            help="raise the limit with --max-nodes if that is meant",
+        )
+        raise TooManyNodes
 
     def _name(self, hint: str | None, fallback: str) -> str:
         """The diagram's own name where it is free, else one made from it."""

@@ -8,8 +8,9 @@ emitters, docs and tests all read the declaration. Adding an operation touches o
 
 Forms. `numpy` and `torch` are either an expression over operand and attr names, given as
 text ("np.tanh(x)"), or a plain function; a function's source is pasted once, as a helper,
-into emitted modules that use it, with every function of the same file that it calls. The
-numpy form is also what the simulator runs. In a form, a keyword argument whose attr is None
+into emitted modules that use it, with every function of `flowgraph.ops` that it calls; where
+the torch form needs another function of that name, it is called `name_torch` here. The numpy
+form is also what the simulator runs. In a form, a keyword argument whose attr is None
 or False is left out, `real` stands for the floating dtype of the module, and a variadic
 operand `*xs` is written `*xs` or `xs[0]`. Every form must work on arrays with leading batch
 axes: attrs that name axes count from the end once types are known (`canonical`).
@@ -26,10 +27,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..graph import Builder, Graph
+from ..graph import Graph
 from ..types import (
     BOOL,
-    RANK,
     REAL,
     Dim,
     Elem,
@@ -38,16 +38,58 @@ from ..types import (
     TensorType,
     Type,
     Unifier,
-    Unknown,
-    describe,
     promote,
-    shape_text,
 )
-from .declared import Attr as Attr
-from .declared import Declared, OpDefinitionError
+from .declared import Attr, Declared, OpDefinitionError
+from .rules import (
+    axes_of,
+    axis_of,
+    broadcast,
+    common_elem,
+    conversion,
+    known_shape,
+    need_equal,
+    need_rank,
+    to_common,
+)
+from .sample import Arg, Sample, klass, real
+from .value import OPS, Batching, Value, apply, beside, constant, converted, fn
 
-OPS: dict[str, type[Op]] = {}
-"""Every operation by name, in order of declaration."""
+__all__ = [
+    "OPS",
+    "Arg",
+    "Attr",
+    "Batching",
+    "BilinearMap",
+    "Composite",
+    "Elementwise",
+    "LinearMap",
+    "NonDifferentiable",
+    "Op",
+    "OpDefinitionError",
+    "Parameter",
+    "Sample",
+    "Value",
+    "apply",
+    "axes_of",
+    "axis_of",
+    "beside",
+    "bind_operands",
+    "broadcast",
+    "common_elem",
+    "concrete",
+    "constant",
+    "conversion",
+    "converted",
+    "fn",
+    "klass",
+    "known_shape",
+    "need_equal",
+    "need_rank",
+    "real",
+    "to_common",
+]
+"""What an operation's file needs: this module, `value`, `rules` and `sample` together."""
 
 
 class Op(Declared):
@@ -231,237 +273,6 @@ class Parameter:
 
 
 # ---------------------------------------------------------------------------------------
-# Samples for tests and documentation
-
-
-@dataclass(frozen=True)
-class Arg:
-    """A sample operand: a shape and where its entries are drawn from.
-
-    kind: "real", "int", "bool" or "class". avoid: points (kinks, poles) that entries keep a
-    distance of 0.05 from. distinct: no two entries closer than 0.05 (for max and the like).
-    """
-
-    shape: tuple[int, ...] = ()
-    low: float = -2.0
-    high: float = 2.0
-    kind: str = "real"
-    classes: int = 0
-    avoid: tuple[float, ...] = ()
-    distinct: bool = False
-
-    @property
-    def type(self) -> TensorType:
-        elem = Elem(self.kind, Dim.of(self.classes)) if self.kind == "class" else Elem(self.kind)
-        return TensorType(elem, tuple(Dim.of(n) for n in self.shape))
-
-    def draw(self, rng: np.random.Generator, lead: tuple[int, ...] = ()) -> np.ndarray:
-        """An array of this shape after the leading axes."""
-        shape = (*lead, *self.shape)
-        if self.kind == "bool":
-            return rng.integers(0, 2, shape).astype(bool)
-        if self.kind == "class":
-            return rng.integers(0, self.classes, shape)
-        if self.kind == "int":
-            return rng.integers(int(self.low), int(self.high) + 1, shape)
-        if self.distinct:
-            count = int(np.prod(shape))
-            grid = np.linspace(self.low, self.high, max(count, 2))[:count]
-            return rng.permutation(grid).reshape(shape)
-        out = rng.uniform(self.low, self.high, shape)
-        for point in self.avoid:
-            near = np.abs(out - point) < 0.05
-            out = np.where(near, point + np.where(out >= point, 0.1, -0.1), out)
-        return out
-
-
-def real(*shape: int, **where: Any) -> Arg:
-    """A real operand of this shape."""
-    return Arg(shape, **where)
-
-
-def klass(count: int, *shape: int) -> Arg:
-    """A class(count) operand."""
-    return Arg(shape, kind="class", classes=count)
-
-
-class Sample:
-    """Operands and attrs on which an operation is tested, and with which it is documented."""
-
-    def __init__(self, *args: Arg, **attrs: Any) -> None:
-        self.args = args
-        self.attrs = attrs
-
-    def __repr__(self) -> str:
-        return (
-            f"Sample({', '.join([*map(str, (a.shape for a in self.args)), *map(str, self.attrs.items())])})"
-        )
-
-
-# ---------------------------------------------------------------------------------------
-# Values: graph nodes with operators, for rules that build nodes
-
-
-class Value:
-    """A node under construction; operators and `fn` build further nodes of the same graph."""
-
-    __slots__ = ("builder", "name")
-
-    def __init__(self, builder: Builder, name: str) -> None:
-        self.builder = builder
-        self.name = name
-
-    @property
-    def type(self) -> TensorType:
-        return self.builder.graph[self.name].type
-
-    @property
-    def shape(self) -> Shape:
-        return self.type.shape
-
-    def __add__(self, other: Any) -> Value:
-        return fn.add(self, other)
-
-    def __radd__(self, other: Any) -> Value:
-        return fn.add(other, self)
-
-    def __sub__(self, other: Any) -> Value:
-        return fn.sub(self, other)
-
-    def __rsub__(self, other: Any) -> Value:
-        return fn.sub(other, self)
-
-    def __mul__(self, other: Any) -> Value:
-        return fn.mul(self, other)
-
-    def __rmul__(self, other: Any) -> Value:
-        return fn.mul(other, self)
-
-    def __truediv__(self, other: Any) -> Value:
-        return fn.div(self, other)
-
-    def __rtruediv__(self, other: Any) -> Value:
-        return fn.div(other, self)
-
-    def __pow__(self, other: Any) -> Value:
-        return fn.pow(self, other)
-
-    def __neg__(self) -> Value:
-        return fn.neg(self)
-
-    def __matmul__(self, other: Any) -> Value:
-        return fn.matmul(self, other)
-
-    def __lt__(self, other: Any) -> Value:
-        return fn.less(self, other)
-
-    def __le__(self, other: Any) -> Value:
-        return fn.less_equal(self, other)
-
-    def __gt__(self, other: Any) -> Value:
-        return fn.less(other, self)
-
-    def __ge__(self, other: Any) -> Value:
-        return fn.less_equal(other, self)
-
-
-def apply(op: Op, *operands: Any) -> Value:
-    """An operation applied to values and numbers, at least one of them a Value."""
-    builder = next(v.builder for v in operands if isinstance(v, Value))
-    values = [v if isinstance(v, Value) else constant(builder, v) for v in operands]
-    types = [v.type for v in values]
-    for slot, elem in enumerate(op.wants(types)):
-        if elem is not None and values[slot].type.elem.kind != elem.kind:
-            values[slot] = converted(values[slot], elem)
-    op = op.canonical([v.type for v in values])
-    return Value(builder, builder.apply(op, [v.name for v in values]))
-
-
-def beside(value: Value, op: Op) -> Value:
-    """An operation without operands, as a node of the same graph as a value."""
-    return Value(value.builder, value.builder.apply(op, ()))
-
-
-def converted(value: Value, elem: Elem) -> Value:
-    """The value with another element type; a literal simply changes its own."""
-    node = value.builder.graph[value.name]
-    if hasattr(node.op, "as_kind"):
-        return Value(value.builder, value.builder.apply(node.op.as_kind(elem.kind), ()))
-    return apply(OPS["cast"](kind=elem.kind), value)
-
-
-def constant(builder: Builder, value: Any) -> Value:
-    """A literal as a value."""
-    return Value(builder, builder.apply(OPS["const"](value=value), ()))
-
-
-class _Functions:
-    """`fn.exp(x)`, `fn.sum(x, axis=0)`: any operation as a function of Values."""
-
-    def __getattr__(self, name: str) -> Callable[..., Value]:
-        cls = OPS[name]
-
-        def call(*operands: Any, **attrs: Any) -> Value:
-            return apply(cls(**attrs), *operands)
-
-        return call
-
-
-fn = _Functions()
-
-
-class Batching:
-    """What the batch pass offers to `Op.batch`: which values carry the batch axis, and its size."""
-
-    def __init__(self, size: Dim, has: Callable[[str], bool]) -> None:
-        self.size = size
-        self._has = has
-        self._made: set[str] = set()
-
-    def has(self, value: Value) -> bool:
-        return value.name in self._made or self._has(value.name)
-
-    def mark(self, value: Value) -> Value:
-        """Note that a value made here carries the axis."""
-        self._made.add(value.name)
-        return value
-
-    def apply(self, op: Op, *values: Any) -> Value:
-        return self.mark(apply(op, *values))
-
-    def inline(self, op: Op, values: Sequence[Value], types: Sequence[TensorType]) -> Value:
-        """A composite's expansion for one example, every operation in it batched by itself."""
-        scratch = Builder(Graph("expansion"))
-        inputs = [Value(scratch, scratch.apply(OPS["input"](type=t), ())) for t in types]
-        result = op.expand(*inputs)  # type: ignore[attr-defined]
-        made = dict(zip((v.name for v in inputs), values, strict=True))
-        outer = values[0].builder
-        for node in scratch.graph:
-            if node.name in made:
-                continue
-            operands = [made[name] for name in node.operands]
-            if any(self.has(v) for v in operands):
-                inner = [scratch.graph[name].type for name in node.operands]
-                made[node.name] = node.op.batch(self, operands, inner)
-            else:
-                made[node.name] = Value(outer, outer.apply(node.op, [v.name for v in operands]))
-        return made[result.name]
-
-    def spread(self, value: Value, type: TensorType) -> Value:
-        """The value with the batch axis, repeated for every example if it had none."""
-        if self.has(value):
-            return value
-        return self.mark(fn.expand(value, shape=(self.size, *type.shape)))
-
-    def align(self, value: Value, type: TensorType, rank: int) -> Value:
-        """A value whose axes per example are made `rank` many by axes of size 1 in front."""
-        missing = rank - type.rank
-        if missing <= 0 or not self.has(value) or not rank:
-            return value
-        return self.mark(fn.unsqueeze(value, axis=tuple(range(-rank, -type.rank))))
-
-
-# ---------------------------------------------------------------------------------------
 # Families
 
 
@@ -513,12 +324,21 @@ class Elementwise(Op, abstract=True):
         total: Value | None = None
         for partial, tangent in zip(self.partials(y, *xs), tangents, strict=True):
             if partial is not None and tangent is not None:
-                term = tangent * partial
+                term = scaled(tangent, partial)
                 total = term if total is None else total + term
-        return total
+        if total is None or total.shape == y.shape:
+            return total
+        return fn.expand(total, shape=y.shape)
 
     def vjp(self, cotangent: Value, y: Value, *xs: Value) -> list[Value | None]:
-        return [None if p is None else cotangent * p for p in self.partials(y, *xs)]
+        return [None if p is None else scaled(cotangent, p) for p in self.partials(y, *xs)]
+
+
+def scaled(value: Value, factor: Value | float) -> Value:
+    """The product; no operation where the factor is the number 1, a sign change for -1."""
+    if isinstance(factor, Value) or abs(factor) != 1:
+        return value * factor
+    return value if factor == 1 else -value
 
 
 class LinearMap(Op, abstract=True):
@@ -577,101 +397,3 @@ class NonDifferentiable(Op, abstract=True):
 
     def vjp(self, cotangent: Value, y: Value, *xs: Value) -> list[Value | None]:
         return [None for _ in xs]
-
-
-# ---------------------------------------------------------------------------------------
-# Pieces of type rules
-
-
-def conversion(elem: Elem, wanted: Elem) -> Elem | None:
-    """What an operand must be converted to; None where nothing, a label being a whole number."""
-    return None if RANK[elem.kind] == RANK[wanted.kind] else wanted
-
-
-def to_common(types: Sequence[TensorType]) -> list[Elem | None]:
-    """What each operand must be converted to for all to have one kind, whichever it is."""
-    if len({RANK[t.elem.kind] for t in types}) == 1:
-        return [None for _ in types]
-    common = promote(t.elem for t in types)
-    return [conversion(t.elem, common) for t in types]
-
-
-def common_elem(elems: Sequence[Elem]) -> Elem:
-    """The element type of an array that holds entries of all these."""
-    return elems[0] if all(e == elems[0] for e in elems) else promote(elems)
-
-
-def broadcast(u: Unifier, op: Op, types: Sequence[TensorType]) -> Shape:
-    """The common shape of operands that broadcast. Raises Mismatch naming two that do not."""
-    if not any(t.shape for t in types):
-        return ()
-    try:
-        return u.broadcast([t.shape for t in types])
-    except Mismatch as error:
-        raise _broadcast_conflict(u, op, types, error) from None
-
-
-def _broadcast_conflict(u: Unifier, op: Op, types: Sequence[TensorType], error: Mismatch) -> Mismatch:
-    """Name the first two operands whose shapes do not go together."""
-    for j in range(len(types)):
-        for i in range(j):
-            a, b = u.shape(types[i].shape), u.shape(types[j].shape)
-            for x, y in zip(reversed(a), reversed(b), strict=False):
-                if x != y and 1 not in (x, y) and not isinstance(x, Unknown) and not isinstance(y, Unknown):
-                    return Mismatch(
-                        "shapes do not agree",
-                        blame=[(i, f"is {shape_text(a)}"), (j, f"is {shape_text(b)}")],
-                        help=f"compared from the last axis on: {x} and {y} must be equal, or one of them 1",
-                        sizes=(x, y),
-                    )
-    return Mismatch("shapes do not agree", help=error.message, sizes=error.sizes)
-
-
-def axis_of(op: Op, axis: int, rank: int, *, slot: int = 0) -> int:
-    """The axis counted from the end. Raises Mismatch (E0304)."""
-    if not -rank <= axis < rank:
-        has = f"has {rank} {'axis' if rank == 1 else 'axes'}" if rank else "is a single number"
-        cure = f"axes go from {-rank} to {rank - 1}" if rank else "a single number has no axes"
-        raise Mismatch(
-            f"`{op.name}` has no axis {axis} to work on",
-            blame=[(slot, has)],
-            help=cure,
-            code="E0304",
-        )
-    return axis - rank if axis >= 0 else axis
-
-
-def axes_of(op: Op, axes: Any, rank: int) -> tuple[int, ...]:
-    """Axes counted from the end, in order, all of them for None. Raises Mismatch (E0304)."""
-    if axes is None:
-        return tuple(range(-rank, 0))
-    given = (axes,) if isinstance(axes, int) else tuple(axes)
-    found = [axis_of(op, a, rank) for a in given]
-    if len(set(found)) != len(found):
-        raise Mismatch(f"`{op.name}` names an axis twice", code="E0304", help="give each axis once")
-    return tuple(sorted(found))
-
-
-def need_rank(op: Op, type: TensorType, rank: int, slot: int = 0) -> None:
-    """Raise Mismatch unless the operand has this number of axes."""
-    if type.rank != rank:
-        what = {0: "a single number", 1: "a vector", 2: "a matrix"}.get(rank, f"an array with {rank} axes")
-        cure = (
-            "`flatten(x)` makes it a vector, `x[0]` takes its first row"
-            if type.rank
-            else "`[x]` makes it a vector"
-        )
-        raise Mismatch(f"`{op.name}` needs {what}", blame=[(slot, f"is {describe(type)}")], help=cure)
-
-
-def need_equal(op: Op, u: Unifier, a: Any, b: Any, *, blame: Sequence[tuple[int, str]], help: str) -> Any:
-    """Unify two sizes, or raise Mismatch with these words."""
-    try:
-        return u.unify(a, b)
-    except Mismatch as error:
-        raise Mismatch("shapes do not agree", blame=blame, help=help, sizes=error.sizes) from None
-
-
-def known_shape(u: Unifier, shape: Shape) -> tuple[Dim, ...]:
-    """The shape with every size known. Raises NotYetKnown."""
-    return tuple(u.known(d) for d in shape)

@@ -117,6 +117,8 @@ class Take(LinearMap):
         found = fn.take_along(values[0], row, axis=axis)
         place = x_type.rank + axis
         wanted = (*x_type.shape[:place], *types[1].shape, *x_type.shape[place + 1 :])
+        if types[1].rank == 1:
+            return b.mark(found)
         return b.mark(fn.reshape(found, shape=(b.size, *wanted)))
 
     def jvp(self, tangents: Sequence[Value | None], y: Value, *xs: Value) -> Value | None:

@@ -161,7 +161,7 @@ def need_entries(op: Op, u: Unifier, x: TensorType, axes: Sequence[int]) -> None
             )
 
 
-def prod_torch(x, axis, keepdims):
+def prod_torch(x, axis, keepdims=False):
     """Product over several axes."""
     for one in axis:  # from the end, the first one first: the others keep their numbers
         x = x.prod(dim=one, keepdim=keepdims)
@@ -265,12 +265,12 @@ class Extreme(Reduction, abstract=True):
         return [self.back(cotangent, xs[0]) * self.mask(xs[0])]
 
 
-def largest_torch(x, axis, keepdims):
+def largest_torch(x, axis, keepdims=False):
     """Largest entry over several axes; a tie's gradient goes to the first."""
     return take_first(x, axis, keepdims, torch.max)
 
 
-def smallest_torch(x, axis, keepdims):
+def smallest_torch(x, axis, keepdims=False):
     """Smallest entry over several axes; a tie's gradient goes to the first."""
     return take_first(x, axis, keepdims, torch.min)
 

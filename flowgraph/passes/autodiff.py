@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..graph import Builder, Graph, Node, Result
+from ..graph import Builder, Graph, Node, Result, renamed
 from ..ops.base import Composite, Op, Value, constant, fn
 from ..types import TensorType, TupleType
 from .base import Pass
@@ -106,8 +106,11 @@ def _push(builder: Builder, node: Node, tangents: Mapping[str, Value]) -> Value 
     values = [Value(builder, o) for o in node.operands]
     given = [tangents.get(o) for o in node.operands]
     y = Value(builder, node.name)
+    builder.of = node.name
     found = node.op.jvp(given, y, *values)
-    return None if found is None else spread_to(found, y)
+    found = None if found is None else spread_to(found, y)
+    builder.of = None
+    return found
 
 
 def pull_back(
@@ -127,6 +130,7 @@ def pull_back(
         name_after(builder, cotangent, node)
         if not node.operands or not any(o in active for o in node.operands):
             continue
+        builder.of = node.name
         values = [Value(builder, o) for o in node.operands]
         sent = node.op.vjp(cotangent, Value(builder, node.name), *values)
         for operand, value, part in zip(node.operands, values, sent, strict=True):
@@ -134,8 +138,24 @@ def pull_back(
                 continue
             part = unbroadcast(part, value)
             old = cotangents.get(operand)
-            cotangents[operand] = part if old is None else old + part
+            total = part if old is None else old + part
+            shared = {v.name for v in (cotangent, *sent) if isinstance(v, Value)}
+            if total.name not in shared:
+                total = _called_after(builder, total, graph[operand])
+            cotangents[operand] = total
+    builder.of = None
     return cotangents
+
+
+def _called_after(builder: Builder, cotangent: Value, node: Node) -> Value:
+    """A cotangent just made for a value that nobody named, under a name that says whose it is."""
+    made = builder.graph[cotangent.name]
+    if node.hint is not None or made.hint is not None or builder.graph.last != made.name:
+        return cotangent
+    builder.graph.pop_last()
+    name = builder.names.unique(f"d_{node.name}")
+    builder.graph.add(renamed(made, name=name))
+    return Value(builder, name)
 
 
 def name_after(builder: Builder, cotangent: Value, node: Node) -> None:

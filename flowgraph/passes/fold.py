@@ -14,6 +14,7 @@ import numpy as np
 
 from ..graph import Graph, Node, renamed
 from ..ops.leaf import Const
+from ..types import Dim
 from ..types import TensorType
 from .base import Pass
 from .rewrite import rewrite
@@ -34,6 +35,8 @@ def _fold(out: Graph, node: Node) -> Node | str:
     if not operands or node.hint is not None or not isinstance(node.type, TensorType) or node.type.shape:
         return node
     if any(o.op.name != "const" or o.type.shape for o in operands):
+        return node
+    if any(isinstance(v, Dim) and v.value is None for v in node.op.values.values()):
         return node
     types = [o.type for o in operands]
     with np.errstate(all="ignore"):

@@ -182,6 +182,9 @@ def test_derivatives_match_central_differences(cls, sample, name):
     ways = [generator.uniform(-1, 1, sizes_of(t)) for t in results]
     rates = [direction[i] for i in slots]
 
+    for name_, one in tangents.items():
+        (alone,) = forward(run, {name_: one}, [run.result.name])
+        assert alone is None or alone.type == run.result.type
     (tangent,) = forward(run, tangents, [run.result.name])
     assert tangent is not None
     back = backward(run, cotangents if several else cotangents[0])

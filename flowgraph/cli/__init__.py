@@ -1,0 +1,1 @@
+"""The command `flowc`: arguments in, calls, text out, and nothing else."""

@@ -1,0 +1,101 @@
+"""`flowc compile`: a module for numpy or PyTorch, or any stage on the way there."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import FILE, json_option, max_nodes_option, set_option
+from .output import Output
+
+STAGES = ("ast", "graph", "typed", "batched", "optimised", "code")
+
+
+@click.command("compile")
+@click.argument("file", type=FILE)
+@click.option("--target", type=click.Choice(["numpy", "torch"]), default="numpy", show_default=True)
+@click.option("-o", "out", type=click.Path(), metavar="OUT", help="Write here, not to standard output.")
+@click.option(
+    "-O",
+    "level",
+    type=click.Choice(["0", "1"]),
+    default="1",
+    show_default=True,
+    help="0: a statement for every node; 1: simplified.",
+)
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
+@click.option(
+    "--emit", "stage", type=click.Choice(STAGES), default="code", help="Print a stage instead of the code."
+)
+@click.option("--spans", is_flag=True, help="With --emit of a graph: the line each node comes from.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if OUT differs.")
+@set_option
+@max_nodes_option
+@json_option
+@click.pass_obj
+def command(
+    output: Output,
+    file: str,
+    target: str,
+    out: str | None,
+    level: str,
+    dtype: str,
+    stage: str,
+    spans: bool,
+    check: bool,
+    settings: dict[str, Any],
+    max_nodes: int,
+) -> int:
+    """Compile FILE to a Python module, or print a stage of it. `-` is standard input."""
+    if check and out is None:
+        raise click.UsageError("--check compares with a file: name it with -o")
+    output.has_product = out in (None, "-")
+    from ..diagram import load
+
+    diagram = load(file, settings=settings, max_nodes=max_nodes)
+    output.diagnostics(diagram.warnings)
+    text = diagram.stage(stage, target=target, level=int(level), dtype=dtype, spans=spans)
+    if out is None or out == "-":
+        output.product(text)
+    elif check:
+        _compare(out, text)
+    else:
+        _write(file, out, text)
+    return 0
+
+
+def _write(file: str, out: str, text: str) -> None:
+    from ..errors import fail
+    from ..writing import write_text
+
+    if file != "-" and Path(out).exists() and Path(out).samefile(file):
+        message = f"`{out}` is the diagram itself, and would be overwritten"
+        raise fail("E0701", message, help="choose another name for the output", path=out)
+    write_text(out, text)
+
+
+def _compare(out: str, text: str) -> None:
+    """Raise FlowError (E0703) unless the file holds exactly this text."""
+    from ..errors import fail, shorten
+
+    try:
+        old = Path(out).read_bytes().decode("utf-8", errors="backslashreplace")
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise fail("E0703", f"`{out}` cannot be compared: {why}", help="compile it first", path=out) from None
+    if old == text:
+        return
+    pairs = zip([*old.splitlines(), None], [*text.splitlines(), None], strict=False)
+    line = next((n for n, (a, b) in enumerate(pairs, 1) if a != b), 1)
+    changed = [d for d in difflib.unified_diff(old.splitlines(), text.splitlines(), n=0) if d[0] in "+-"][2:]
+    count = f"{len(changed)} changed lines, from line {line} on" if changed else "only in line ends"
+    shown = f": `{shorten(changed[0])}`" if changed else ""
+    raise fail(
+        "E0703",
+        f"`{out}` differs from what would be written ({count}{shown})",
+        help="compile it again without --check",
+        path=out,
+    )

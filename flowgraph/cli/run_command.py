@@ -1,0 +1,55 @@
+"""`flowc run`: simulate a diagram and print a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .options import FILE, in_option, json_option, max_nodes_option, set_option
+from .output import Output
+
+
+@click.command("run")
+@click.argument("file", type=FILE)
+@in_option
+@click.option(
+    "--data", type=click.Path(), metavar="FILE", help="A csv, npz, npy or safetensors file of examples."
+)
+@click.option("--params", type=click.Path(), metavar="FILE", help="A npz or safetensors file of parameters.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the initial parameters."
+)
+@click.option("--trace", is_flag=True, help="Show every named value, and ξ and h of every circle.")
+@click.option(
+    "--rows", type=click.IntRange(min=0), default=20, show_default=True, metavar="N", help="Rows to show."
+)
+@click.option("--all", "all_rows", is_flag=True, help="Show all rows.")
+@set_option
+@max_nodes_option
+@json_option
+@click.pass_obj
+def command(
+    output: Output,
+    file: str,
+    inputs: dict[str, Any],
+    data: str | None,
+    params: str | None,
+    seed: int,
+    trace: bool,
+    rows: int,
+    all_rows: bool,
+    settings: dict[str, Any],
+    max_nodes: int,
+) -> int:
+    """Simulate FILE in float64 on its data, on a data file, or on the values given."""
+    if inputs and data is not None:
+        raise click.UsageError("give values with --in or a file with --data, not both")
+    output.has_product = True
+    from ..diagram import load
+
+    diagram = load(file, settings=settings, max_nodes=max_nodes)
+    output.diagnostics(diagram.warnings)
+    result = diagram.run(inputs or None, data, params, seed)
+    output.product(result.table(rows=None if all_rows else rows, trace=trace, ascii=output.ascii))
+    return 0

@@ -1,0 +1,138 @@
+"""Take out the shape work that derivative rules leave behind.
+
+A repeated value inside an elementwise operation need not be repeated; two transpositions
+cancel, and a transposed product is the product of the transposed, the other way round. These
+are exact. An example's share of the loss (1/N times a value) becomes a division by N, which
+rounds once where the product rounds twice: not exact, and closer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..graph import Builder, Graph, Node, Result
+from ..ops import OPS
+from ..ops.base import Elementwise, Op, Value, apply
+from ..types import Mismatch
+from .base import Pass
+
+
+@dataclass(frozen=True)
+class Cancel(Pass):
+    """Cancel repetitions, transpositions and shares."""
+
+    name: ClassVar[str] = "cancel"
+
+    def run(self, graph: Graph) -> Graph:
+        return _Canceller(graph).run()
+
+
+class _Canceller:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.out = graph.like()
+        self.builder = Builder(self.out, [n.name for n in graph])
+        self.new: dict[str, str] = {}
+
+    def run(self) -> Graph:
+        for node in self.graph:
+            operands = [self.new[o] for o in node.operands]
+            self.new[node.name] = self._node(node, operands)
+        results = [Result(r.role, r.label, self.new[r.node], r.by, r.span) for r in self.graph.results]
+        return self.out.close(self.graph.inputs, self.graph.targets, self.graph.params, results)
+
+    def _node(self, node: Node, operands: list[str]) -> str:
+        if isinstance(node.op, Elementwise):
+            operands = self._without_repeats(node, operands)
+            shared = self._shared(node, operands)
+            if shared is not None:
+                return self._keep(node, *shared)
+        elif node.op.name == "transpose_last":
+            return self._transposed(node, operands[0])
+        elif node.op.name == "share":
+            inner = self.out[operands[0]]
+            if inner.op.name == "share" and inner.hint is None:
+                size = inner.op.size * node.op.size
+                return self._keep(node, OPS["share"](size=size), [inner.operands[0]])
+            source = self._repeated(inner.name)
+            if source is not None:
+                one = self._again(node, source)
+                return self._keep(node, inner.op, [one])
+        elif node.op.name in ("unsqueeze", "reshape"):
+            source = self._repeated(operands[0])
+            if source is not None and not self.out[source].type.shape:
+                return self._keep(node, OPS["expand"](shape=node.type.shape), [source])
+        return self._keep(node, node.op, operands)
+
+    def _again(self, node: Node, source: str) -> str:
+        """The node's share of what was repeated, before it is repeated."""
+        size, inner = node.op.size, self.out[source]
+        if inner.op.name == "share" and inner.hint is None:
+            size, source = inner.op.size * size, inner.operands[0]
+        self.builder.of = node.of
+        name = self.builder.apply(OPS["share"](size=size), [source])
+        self.builder.of = None
+        return name
+
+    def _keep(self, node: Node, op: Op, operands: list[str]) -> str:
+        self.out.add(Node(node.name, op, tuple(operands), node.type, node.hint, node.span, node.of))
+        return node.name
+
+    def _repeated(self, name: str) -> str | None:
+        """What an unnamed value repeats, if it is a repetition."""
+        node = self.out[name]
+        return node.operands[0] if node.op.name == "expand" and node.hint is None else None
+
+    def _without_repeats(self, node: Node, operands: list[str]) -> list[str]:
+        """The operands, each repetition replaced by what it repeats where the result stays the same."""
+        for slot, operand in enumerate(operands):
+            source = self._repeated(operand)
+            if source is None:
+                continue
+            changed = [*operands[:slot], source, *operands[slot + 1 :]]
+            if self._gives(node, changed):
+                operands = changed
+        return operands
+
+    def _gives(self, node: Node, operands: list[str]) -> bool:
+        try:
+            return bool(node.op.result_type([self.out[o].type for o in operands]) == node.type)
+        except Mismatch:
+            return False
+
+    def _shared(self, node: Node, operands: list[str]) -> tuple[Op, list[str]] | None:
+        """`share(1) * x` as `share(x)`: x divided by the number of examples."""
+        if node.op.name != "mul":
+            return None
+        for slot in (0, 1):
+            inner, other = self.out[operands[slot]], self.out[operands[1 - slot]]
+            if inner.op.name != "share" or inner.hint is not None or other.type != node.type:
+                continue
+            one = self.out[inner.operands[0]]
+            if one.op.name == "const" and one.op.value == 1:
+                return inner.op, [other.name]
+        return None
+
+    def _transposed(self, node: Node, operand: str) -> str:
+        inner = self.out[operand]
+        if inner.op.name == "transpose_last" and self.out[inner.operands[0]].type == node.type:
+            if node.hint is None:
+                return inner.operands[0]
+            return self._keep(node, OPS["identity"](), [inner.operands[0]])
+        types = [self.out[o].type for o in inner.operands]
+        if inner.op.name != "matmul" or inner.hint is not None or any(t.rank != 2 for t in types):
+            return self._keep(node, node.op, [operand])
+        flipped = [self._flip(o, node.of) for o in reversed(inner.operands)]
+        return self._keep(node, inner.op, flipped)
+
+    def _flip(self, name: str, of: str | None) -> str:
+        node = self.out[name]
+        if node.op.name == "transpose_last":
+            return node.operands[0]
+        self.builder.of = of
+        made = apply(OPS["transpose_last"](), Value(self.builder, name))
+        self.builder.of = None
+        return made.name
+
+
