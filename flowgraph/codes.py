@@ -37,6 +37,7 @@ CODES: dict[str, str] = {
     "E0210": "a requirement is not met",
     "E0211": "a number known at compile time is needed",
     "E0212": "this part of the language is not compiled by this version",
+    "E0213": "arithmetic at compile time has no result",
     # types and shapes
     "E0301": "a size cannot be inferred",
     "E0302": "a size is not a whole number, or is negative",
@@ -45,6 +46,7 @@ CODES: dict[str, str] = {
     "E0305": "an index is out of range",
     "E0306": "a loss or metric is not a single number per example",
     "E0307": "a class label is out of range",
+    "E0308": "a symbolic size cannot be used in this way",
     "E0310": "shapes do not agree",
     # calls and settings
     "E0401": "a call has the wrong number of arguments",
@@ -73,7 +75,6 @@ CODES: dict[str, str] = {
     "E0904": "an array would be too large",
     "E0905": "the graph would have too many nodes",
     # warnings
-    "W0101": "a name hides an operation",
     "W0102": "a size, const or param is not used",
     "W0103": "a node has no path to an output, loss or metric",
     "W0201": "a second wire between the same circles",

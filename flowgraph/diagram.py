@@ -7,17 +7,18 @@ carries diagnostics; `Diagram.warnings` holds what compiles and yet cannot be me
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import Diagnostic, Diagnostics, FlowError, Source, fail
+from .errors import Diagnostic, Diagnostics, FlowError, InternalError, Source, fail
 from .graph import Graph
 from .lower import DEFAULT_MAX_NODES, Program, lower
+from .lower.echo import without_echoes
 from .parse import parse, read_source
-from .passes.autodiff import Vjp
-from .passes.base import Observer, Pipeline
+from .passes.autodiff import Jvp, Vjp
+from .passes.base import Observer, Pass, Pipeline
 from .passes.batch import Batch
 from .passes.cancel import Cancel
 from .passes.check import Check
@@ -26,6 +27,7 @@ from .passes.dce import Dce
 from .passes.fold import Fold
 from .passes.infer import InferTypes
 from .passes.inline import Inline
+from .passes.keep import Keep
 from .passes.simplify import Simplify
 from .passes.split_sums import SplitSums
 from .syntax import File
@@ -42,8 +44,15 @@ STAGES = ("ast", "graph", "typed", "batched", "grad", "optimised", "code")
 UNNAMED = ("", "-", "<stdin>")
 """Paths that give a diagram no name."""
 
-CASCADE = ("E0101", "E0103", "E0202")
-"""Errors that may merely follow from a statement that could not be read."""
+DERIVED: dict[str, tuple[Pass, ...]] = {
+    "loss_and_grad": (Keep(("loss",)), Vjp()),
+    "jvp": (Keep(("loss",)), Jvp()),
+    "hvp": (Keep(("loss",)), Vjp(), Keep(("gradient",)), Jvp(), Keep(("gradient_dot",))),
+}
+"""The emitted functions with derivatives, each with the passes that differentiate."""
+
+EXTRAS = ("jvp", "hvp")
+"""What `--with` may ask for."""
 
 
 @contextmanager
@@ -83,14 +92,16 @@ class Diagram:
         name = Path(self.source.path).stem if self.source.path not in UNNAMED else "diagram"
         try:
             self.program: Program = lower(self.file, rest, name=name, settings=settings, max_nodes=max_nodes)
-            typed = Pipeline((InferTypes(rest),)).run(self.program.graph)
-            if not rest.has_errors and not broken:
-                typed = Check(rest).run(typed)
+            is_whole = not rest.has_errors and not broken
+            typed = Pipeline((InferTypes(rest), Check(rest))).run(self.program.graph)
+            if is_whole:
                 self._check_data(rest)
         except FlowError as error:
             rest = Diagnostics(list(error.diagnostics))
-        found.items += [d for d in rest.items if not broken or (d.is_error and d.code not in CASCADE)]
+        found.items += without_echoes(rest.items, found.items, self.file) if broken else rest.items
         found.raise_errors()
+        if self.program.is_partial:
+            raise InternalError("a statement was left out of the graph without an error")
         self.graph: Graph = typed
         self._warnings = found.sorted()
 
@@ -122,22 +133,41 @@ class Diagram:
         """The graph that is emitted at a level."""
         return pipeline(level).run(self.graph, observe)
 
-    def differentiated(self, level: int = 1, observe: Observer | None = None) -> Graph | None:
-        """The graph with the gradient of its loss, as emitted at a level; None without a loss."""
-        if not self.graph.results_of("loss"):
-            return None
-        return gradient_pipeline(level).run(self.graph, observe)
+    def differentiated(
+        self, level: int = 1, function: str = "loss_and_grad", observe: Observer | None = None
+    ) -> Graph:
+        """The graph from which a function with derivatives is emitted at a level.
 
-    def compile(self, target: str = "numpy", *, level: int = 1, dtype: str = "float32") -> str:
-        """The text of a Python module for the target. Raises FlowError, ValueError."""
-        if target not in TARGETS or dtype not in DTYPES or level not in LEVELS:
-            raise ValueError(f"no target {target!r}, level {level!r} or dtype {dtype!r}")
+        function: one of DERIVED. Raises FlowError (E0603) where there is no loss.
+        """
+        if not self.graph.results_of("loss"):
+            raise fail(
+                "E0603",
+                f"`{function}` needs a loss, and the diagram has none",
+                path=self.source.path,
+                help="add a statement such as `loss mse(f, y)`",
+            )
+        return derivative_pipeline(level, function).run(self.graph, observe)
+
+    def compile(
+        self, target: str = "numpy", *, level: int = 1, dtype: str = "float32", extras: Sequence[str] = ()
+    ) -> str:
+        """The text of a Python module for the target. Raises FlowError, ValueError.
+
+        extras: further functions of the numpy target, of EXTRAS.
+        """
+        unknown = [e for e in extras if e not in EXTRAS]
+        if target not in TARGETS or dtype not in DTYPES or level not in LEVELS or unknown:
+            raise ValueError(f"no target {target!r}, level {level!r}, dtype {dtype!r} or extras {unknown}")
         from .emit import emit
 
         with paused_collector():
             graph = self.optimised(level)
-            gradient = self.differentiated(level) if target == "numpy" else None
-            return emit(graph, Path(self.source.path).name, __version__, target, level, dtype, gradient)
+            derived = {}
+            if target == "numpy" and (extras or self.graph.results_of("loss")):
+                functions = ["loss_and_grad", *(e for e in EXTRAS if e in extras)]
+                derived = {f: self.differentiated(level, f) for f in functions}
+            return emit(graph, Path(self.source.path).name, __version__, target, level, dtype, derived)
 
     def stage(
         self, name: str, *, target: str = "numpy", level: int = 1, dtype: str = "float32", spans: bool = False
@@ -196,13 +226,14 @@ def pipeline(level: int) -> Pipeline:
     return Pipeline((Fold(), Simplify(), Batch(), Inline(), Simplify(), Cse(), Dce(), SplitSums()))
 
 
-def gradient_pipeline(level: int) -> Pipeline:
-    """The passes from a typed graph to its loss and gradient."""
+def derivative_pipeline(level: int, function: str) -> Pipeline:
+    """The passes from a typed graph to what a function with derivatives is emitted from."""
+    differentiate = DERIVED[function]
     if level == 0:
-        return Pipeline((Batch(), Inline(), Vjp(), SplitSums()))
+        return Pipeline((Batch(), Inline(), *differentiate, SplitSums()))
     before = (Fold(), Simplify(), Batch(), Inline(), Simplify())
-    after = (Fold(), Cancel(), Simplify(), Cancel(), Simplify(), Cse(), Dce(), SplitSums())
-    return Pipeline((*before, Vjp(), *after))
+    after = (Dce(), Fold(), Cancel(), Simplify(), Cancel(), Simplify(), Cse(), Dce(), SplitSums())
+    return Pipeline((*before, *differentiate, *after))
 
 
 def load(

@@ -21,6 +21,7 @@ from .errors import Diagnostics, Source, Span
 from .parse_build import TreeBuilder
 from .parse_exprs import STATEMENT_WORDS
 from .parse_run import Run
+from .parse_tables import load_tables
 from .syntax import Comment, File
 
 if TYPE_CHECKING:
@@ -141,7 +142,8 @@ def parse(source: Source, found: Diagnostics) -> File:
     with _LOCK, _collector_paused():
         if _lark is None:
             callbacks = {"COMMENT": _BUILDER.on_comment}
-            _lark = load_grammar(_BUILDER, lexer_callbacks=callbacks)
+            runtime = {"transformer": _BUILDER, "lexer_callbacks": callbacks}
+            _lark = load_tables(grammar_path(), postlex=_Unfiltered(), **runtime) or load_grammar(**runtime)
         _BUILDER.begin(source, found)
         try:
             statements = Run(_lark, source, found).statements()

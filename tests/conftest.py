@@ -24,7 +24,9 @@ Golden = Callable[..., None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(UPDATE, action="store_true", help="write the golden files instead of comparing with them")
+    parser.addoption(
+        UPDATE, action="store_true", help="write the golden files instead of comparing with them"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -211,8 +211,8 @@ class Writer:
             total *= size
         axis = self.rng.randrange(len(x.shape))
         kind = self.rng.choice(
-            ("flatten", "reshape", "permute", "T", "index", "slice", "flip", "pad", "stack", "concat", "split",
-             "squeeze", "softmax", "list")
+            ("flatten", "reshape", "permute", "T", "index", "slice", "flip", "pad", "stack", "concat",
+             "split", "squeeze", "softmax", "list")
         )  # fmt: skip
         same = [v for v in self.values if v.shape == x.shape]
         y = self.rng.choice(same)
@@ -321,7 +321,7 @@ class Writer:
             self.loss(f"L{number}")
 
     def loss(self, name: str) -> None:
-        v = self.rng.choice([v for v in self.values])
+        v = self.rng.choice(self.values)
         by = self.rng.choice(("", "", " by sum"))
         kind = self.rng.choice(("pair", "pair", "plain", "class", "weights"))
         if kind == "class" and len(v.shape) == 1:
@@ -354,8 +354,8 @@ def random_program(rng: random.Random) -> str:
         writer.values.append(writer.define(f"2 * {const.name} + {writer.pick((0,)).name}", const.shape, 9.0))
         writer.values.pop()
     makers = (
-        writer.unary, writer.unary, writer.binary, writer.binary, writer.product, writer.product, writer.reduce,
-        writer.reshape, writer.reshape, writer.choose, writer.wires, writer.wires,
+        writer.unary, writer.unary, writer.binary, writer.binary, writer.product, writer.product,
+        writer.reduce, writer.reshape, writer.reshape, writer.choose, writer.wires, writer.wires,
     )  # fmt: skip
     for _ in range(rng.choice((2, 4, 6, 9))):
         rng.choice(makers)()

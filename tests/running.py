@@ -100,7 +100,12 @@ def module_of(diagram: Diagram, target: str, level: int, dtype: str) -> dict[str
 
 
 def _run_numpy(
-    diagram: Diagram, module: dict[str, Any], dtype: str, params: Values, inputs: Values, targets: Values | None
+    diagram: Diagram,
+    module: dict[str, Any],
+    dtype: str,
+    params: Values,
+    inputs: Values,
+    targets: Values | None,
 ) -> Answer:
     graph = diagram.graph
     given = {name: np.asarray(value, dtype=dtype) for name, value in params.items()}
@@ -117,7 +122,12 @@ def _run_numpy(
 
 
 def _run_torch(
-    diagram: Diagram, module: dict[str, Any], dtype: str, params: Values, inputs: Values, targets: Values | None
+    diagram: Diagram,
+    module: dict[str, Any],
+    dtype: str,
+    params: Values,
+    inputs: Values,
+    targets: Values | None,
 ) -> Answer:
     import torch
 

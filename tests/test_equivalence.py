@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from programs import random_program, random_wiring
+from running import EMITTED, HAS_TORCH, SIMULATOR, Values, initial, same
 
 from flowgraph.diagram import Diagram, loads
 from flowgraph.passes.simulate import simulate
-from programs import random_program, random_wiring
-from running import EMITTED, HAS_TORCH, SIMULATOR, Values, initial, same
 
 TOLERANCE = {"rtol": 1e-12, "atol": 1e-12}
 pytestmark = pytest.mark.filterwarnings("ignore:var.*degrees of freedom:UserWarning")
@@ -32,13 +32,47 @@ PROGRAMS = st.randoms(use_true_random=False)
 CALM = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
-def bounded_values(diagram: Diagram, names: tuple[str, ...], rng: np.random.Generator, lead: tuple[int, ...]) -> Values:
+SYMBOLIC = {
+    "reduce": """
+        size T; input x : [T, 3]
+        f = mean(x, axis=0)
+        g = logsumexp(x)
+        output f, g
+    """,
+    "attend": """
+        size T; input x : [T, 3]
+        a = softmax(x @ x.T / 2)
+        f = a @ x |> linear(2) |> tanh
+        loss mean(f)
+    """,
+    "label": """
+        size T; input x : [T, 3]; target y : class(3)[T]
+        loss cross_entropy(x, y)
+        metric accuracy(x, y)
+    """,
+    "two": """
+        size S, T; input x : [S, 2], y : [T, 2]
+        f = concat(x, y) |> sum(axis=0)
+        g = x @ y.T
+        output f, g
+    """,
+    "value": """
+        size T; require T > 0; input x : [T]
+        f = sum(x) / T + T * x[0]
+    """,
+}
+"""Programs whose sizes come with the data."""
+
+
+def bounded_values(
+    diagram: Diagram, names: tuple[str, ...], rng: np.random.Generator, lead: tuple[int, ...], **sizes: int
+) -> Values:
     """Inputs between -2 and 2, params between -1 and 1, labels within their classes."""
     graph = diagram.graph
     values = {}
     for name in names:
         type = graph[name].type
-        shape = (*lead, *(size.value for size in type.shape))
+        shape = (*lead, *(size.at(sizes) for size in type.shape))
         if type.elem.kind == "class":
             values[name] = rng.integers(0, type.elem.classes.value, shape)
         else:
@@ -47,15 +81,15 @@ def bounded_values(diagram: Diagram, names: tuple[str, ...], rng: np.random.Gene
     return values
 
 
-def assert_engines_agree(text: str) -> None:
+def assert_engines_agree(text: str, **sizes: int) -> None:
     """Every engine at batch sizes 3, 1 and 0, and the batched graph against a loop."""
     diagram = loads(text, "random.flow")
     graph = diagram.graph
     rng = np.random.default_rng(len(text))
     params = bounded_values(diagram, graph.params, rng, ())
     for count in (3, 1, 0):
-        inputs = bounded_values(diagram, graph.inputs, rng, (count,))
-        targets = bounded_values(diagram, graph.targets, rng, (count,))
+        inputs = bounded_values(diagram, graph.inputs, rng, (count,), **sizes)
+        targets = bounded_values(diagram, graph.targets, rng, (count,), **sizes)
         expected = SIMULATOR.run(diagram, params, inputs, targets)
         for output in expected.outputs:
             assert np.all(np.isfinite(output))
@@ -91,6 +125,12 @@ def test_engines_agree(rng: random.Random) -> None:
 @given(PROGRAMS)
 def test_engines_agree_on_many(rng: random.Random) -> None:
     assert_engines_agree(random_program(rng))
+
+
+@pytest.mark.parametrize("size", [1, 4])
+@pytest.mark.parametrize("name", SYMBOLIC)
+def test_symbolic_sizes(name: str, size: int) -> None:
+    assert_engines_agree(SYMBOLIC[name], T=size, S=size + 1)
 
 
 @settings(max_examples=100, derandomize=True, **CALM)

@@ -12,10 +12,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from running import (
+    EMITTED,
+    ENGINES,
+    EXAMPLES,
+    HAS_TORCH,
+    SIMULATOR,
+    Answer,
+    Engine,
+    example,
+    initial,
+    random_values,
+    same,
+)
 
 from flowgraph.passes.simulate import simulate
-from running import EMITTED, ENGINES, EXAMPLES, HAS_TORCH, SIMULATOR, Answer, Engine, example, initial
-from running import random_values, same
 
 BITS = {"x1": [0, 0, 1, 1], "x2": [0, 1, 0, 1]}
 """The four inputs of a truth table."""
@@ -163,9 +174,7 @@ CORNERS = [[2, 1], [0, 2], [-1, -2], [1, 1], [1, -1]]
 def test_perceptron(engine: Engine) -> None:
     f = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0], [1, 0, 0]]
     targets = {"y": [0, 1, 2, 1, 2]}
-    check(
-        engine, "perceptron", {"x": CORNERS}, [f], targets=targets, loss=0.2, metrics={"accuracy": 0.6}
-    )
+    check(engine, "perceptron", {"x": CORNERS}, [f], targets=targets, loss=0.2, metrics={"accuracy": 0.6})
 
 
 # With W = 0 and b = (0, 5, 3): z = (0, 5, 3) whatever x is, class 1 wins by 5, 0 and 2.

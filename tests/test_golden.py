@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from conftest import GOLDEN, Golden
-from flowgraph.text import print_graph
 from running import EXAMPLES, ROOT, example
+
+from flowgraph.text import print_graph
 
 CASES = [(name, target, level) for name in EXAMPLES for target in ("numpy", "torch") for level in (0, 1)]
 

@@ -148,6 +148,9 @@ class Body:
             self.variables[node.name] = self._scalar(node)
             return
         value = self._expression(node)
+        if self.level > 0 and uses > 1 and node.hint is None and node.op.is_view and _is_reference(value):
+            self.variables[node.name] = value  # a view costs nothing: it is written where it is used
+            return
         is_last = node.name == self.last and source.fits("return ", value, self.depth)
         short = node.hint is None and len(source.text(value)) <= INLINE_ROOM
         if self.level > 0 and uses <= 1 and (is_last or short):
@@ -268,6 +271,13 @@ class Body:
             refused = tensor_operands(form)
             wrapped |= {i for i in numbers if i < len(node.op.operands) and node.op.operands[i] in refused}
         return [self.target.wrap(o) if i in wrapped else o for i, o in enumerate(operands)]
+
+
+def _is_reference(node: ast.expr) -> bool:
+    """`W.T`, `self.W.T`: attributes of a variable, and nothing that computes."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name)
 
 
 def _is_number(node: ast.expr) -> bool:

@@ -30,13 +30,16 @@ class Header:
     helper_names: frozenset[str] = frozenset()
 
 
-def header_for(graph: Graph, source: str, version: str, target: str, level: int, dtype: str) -> Header:
-    """The header, with helpers renamed where an input or target has their name."""
+def header_for(
+    graphs: Sequence[Graph], source: str, version: str, target: str, level: int, dtype: str
+) -> Header:
+    """The header, with helpers renamed where an input or target of the graphs has their name."""
     forms = []
-    for node in graph:
+    graph = graphs[0]
+    for each, node in ((g, n) for g in graphs for n in g):
         if node.op.name in ("input", "target", "param", "const"):
             continue
-        form = node.op.form(target, [graph[o].type for o in node.operands])
+        form = node.op.form(target, [each[o].type for o in node.operands])
         if not isinstance(form, str):
             forms.append(form)
     for param in graph.params:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..graph import Graph
+from ..graph import Graph, Node, Result
 from ..naming import CODE_NAMES, Namer
 from ..types import TensorType
 from . import source
@@ -34,22 +34,24 @@ from .module import (
 from .template import attribute, call, helper_name, instantiate_form, literal, name
 
 Finish = Callable[[dict[str, ast.expr]], list[str]]
+Differentiated = Callable[[Body], list[str]]
 
 DTYPES = {"float32": "np.float32", "float64": "np.float64"}
 
 
-def emit_numpy(graph: Graph, header: Header, gradient: Graph | None = None) -> str:
+def emit_numpy(graph: Graph, header: Header, derived: Mapping[str, Graph] | None = None) -> str:
     """The module's text.
 
-    gradient: the graph with its gradient, from which `loss_and_grad` is written.
+    derived: the graphs from which the functions with derivatives are written, by the name of
+    the function: loss_and_grad, jvp, hvp.
     """
-    return _Module(graph, header, gradient).text()
+    return _Module(graph, header, derived or {}).text()
 
 
 class _Module:
-    def __init__(self, graph: Graph, header: Header, gradient: Graph | None = None) -> None:
+    def __init__(self, graph: Graph, header: Header, derived: Mapping[str, Graph]) -> None:
         self.graph = graph
-        self.gradient = gradient
+        self.derived = derived
         self.header = header
         self.real = DTYPES[header.dtype]
         self.helpers: dict[str, Any] = {}
@@ -63,8 +65,8 @@ class _Module:
         parts = [self._params(), self._init(), self._forward()]
         if self.graph.results_of("loss"):
             parts.append(self._loss())
-        if self.gradient is not None:
-            parts.append(self._loss_and_grad(self.gradient))
+        writers = {"loss_and_grad": self._loss_and_grad, "jvp": self._jvp, "hvp": self._hvp}
+        parts += [writers[function](graph) for function, graph in self.derived.items()]
         if self.graph.results_of("metric"):
             parts.append(self._metrics())
         functions = with_callees(self.helpers.values())
@@ -201,21 +203,21 @@ class _Module:
             lines += source.assign(variable, value, note=shape_note(node.type))
         return lines
 
-    def _unpack(self, body: Body, params: list[str]) -> list[str]:
-        """Lines that give the parameters variables, on one line where they fit."""
-        nodes = [self.graph[p] for p in params]
+    def _unpack(self, body: Body, params: list[str], holder: str = "params") -> list[str]:
+        """Lines that give the parameters, or their tangents, variables; on one line where they fit."""
+        nodes = [body.graph[p] for p in params]
         variables = [body.namer.variable(str(n.hint)) for n in nodes]
         body.variables.update({p: name(v) for p, v in zip(params, variables, strict=True)})
         if not nodes:
             return []
-        values: list[ast.expr] = [ast.Subscript(name("params"), ast.Constant(n.hint), ast.Load()) for n in nodes]
+        values: list[ast.expr] = [ast.Subscript(name(holder), ast.Constant(_key(n)), ast.Load()) for n in nodes]
         notes = [shape_note(n.type) if n.type.shape else "" for n in nodes]
         together = ", ".join(variables) + " = " + ", ".join(source.text(v) for v in values)
         note = ", ".join(shape_note(n.type) for n in nodes) if any(notes) else ""
         if len(together) + len(note) + 8 <= source.WIDTH:
             return [f"    {together}  # {note}" if note else f"    {together}"]
-        short = f"    {', '.join(variables)} = (params[name] for name in PARAMS)"
-        if tuple(params) == self.graph.params and not any(notes) and len(short) <= source.WIDTH:
+        short = f"    {', '.join(variables)} = ({holder}[name] for name in PARAMS)"
+        if [_key(n) for n in nodes] == [_key(self.graph[p]) for p in self.graph.params] and not any(notes) and len(short) <= source.WIDTH:
             return [short]
         lines = []
         for variable, value, own in zip(variables, values, notes, strict=True):
@@ -250,42 +252,80 @@ class _Module:
         given = takes(self.graph, targets=True)
         return self._function("loss", doc, given, [t.node for t in terms], finish, cut=True)
 
-    def _loss_and_grad(self, graph: Graph) -> list[str]:
-        losses = [r.node for r in graph.results_of("loss")]
-        gradients = graph.results_of("gradient")
+    def _derivative(self, title: str, doc: str, graph: Graph, along: str, finish: Differentiated) -> list[str]:
+        """A function written from a graph with derivatives.
+
+        along: the argument that holds the tangents of the params, if there is one. finish:
+        given the body, writes the statements and returns the last lines.
+        """
         given = takes(graph, targets=True)
         body = self._body(graph)
         for argument in given:
             body.variables[argument] = name(str(graph[argument].hint))
-        wanted = [*losses, *(g.node for g in gradients)]
-        unpack = self._unpack(body, [p for p in graph.params if p in graph.ancestors(wanted)])
-        body.plan(wanted)
-        found = body.write(losses)
-        total = found[losses[0]]
-        for loss in losses[1:]:
-            total = ast.BinOp(total, ast.Add(), found[loss])
-        body.namer.reserve("loss")
-        body.lines += source.assign("loss", total)
-        found |= body.write([g.node for g in gradients])
-        keys: list[ast.expr | None] = [ast.Constant(g.label) for g in gradients]
-        entries = ast.Dict(keys, [found[g.node] for g in gradients])
+        used = graph.ancestors(r.node for r in graph.results)
+        unpack = self._unpack(body, [p for p in graph.params if p in used])
+        dots = [n for n in graph.inputs if n not in self.graph.inputs]
+        given = [n for n in given if n not in dots]
+        if along:
+            unpack += self._unpack(body, [d for d in dots if d in used], along)
+        last = finish(body)
         sizes = bind_size_lines(graph, body, given)
-        names = ["params", *(str(graph[i].hint) for i in given)]
-        lines = [
-            *source.signature("loss_and_grad", names),
-            '    """Return the loss and its gradient with respect to every parameter."""',
-            *self._convert(given),
-            *unpack,
-            *sizes,
-            "",
-            *body.lines,
-            "",
-        ]
-        short = source.returns(ast.Tuple([call("float", name("loss")), entries], ast.Load()))
-        if len(short) == 1:
-            return [*lines, *short]
-        lines += source.assign("grads", entries)
-        return [*lines, "    return float(loss), grads"]
+        names = ["params", *([along] if along else []), *(str(graph[i].hint) for i in given)]
+        head = [*source.signature(title, names), f'    """{doc}"""', *self._convert(given), *unpack, *sizes]
+        return [*head, "", *body.lines, *([""] if len(last) == 1 else []), *last]
+
+    def _loss_and_grad(self, graph: Graph) -> list[str]:
+        losses = [r.node for r in graph.results_of("loss")]
+        gradients = graph.results_of("gradient")
+
+        def finish(body: Body) -> list[str]:
+            body.plan([*losses, *(g.node for g in gradients)])
+            self._assign_sum(body, "loss", losses)
+            entries = self._entries(gradients, body.write([g.node for g in gradients]))
+            short = source.returns(ast.Tuple([call("float", name("loss")), entries], ast.Load()))
+            if len(short) == 1:
+                return short
+            return ["", *source.assign("grads", entries), "    return float(loss), grads"]
+
+        doc = "Return the loss and its gradient with respect to every parameter."
+        return self._derivative("loss_and_grad", doc, graph, "", finish)
+
+    def _jvp(self, graph: Graph) -> list[str]:
+        losses = [r.node for r in graph.results_of("loss")]
+        dots = [r.node for r in graph.results_of("loss_dot")]
+
+        def finish(body: Body) -> list[str]:
+            body.plan([*losses, *dots])
+            self._assign_sum(body, "loss", losses)
+            self._assign_sum(body, "loss_dot", dots)
+            return ["    return float(loss), float(loss_dot)"]
+
+        doc = "Return the loss and its derivative along tangents of the parameters."
+        return self._derivative("jvp", doc, graph, "tangents", finish)
+
+    def _hvp(self, graph: Graph) -> list[str]:
+        products = graph.results_of("gradient_dot")
+
+        def finish(body: Body) -> list[str]:
+            found = body.run([p.node for p in products])
+            return source.returns(self._entries(products, found))
+
+        doc = "Return the product of the loss's Hessian with a vector, a dict like params."
+        return self._derivative("hvp", doc, graph, "vector", finish)
+
+    @staticmethod
+    def _assign_sum(body: Body, variable: str, nodes: list[str]) -> None:
+        """Write `variable` as the sum of some planned values."""
+        found = body.write(nodes)
+        total = found[nodes[0]]
+        for node in nodes[1:]:
+            total = ast.BinOp(total, ast.Add(), found[node])
+        body.namer.reserve(variable)
+        body.lines += source.assign(variable, total)
+
+    @staticmethod
+    def _entries(results: list[Result], found: dict[str, ast.expr]) -> ast.Dict:
+        return ast.Dict([ast.Constant(r.label) for r in results], [found[r.node] for r in results])
 
     def _metrics(self) -> list[str]:
         metrics = self.graph.results_of("metric")
@@ -297,6 +337,11 @@ class _Module:
         given = takes(self.graph, targets=True)
         doc = "Return the mean of each metric."
         return self._function("metrics", doc, given, [m.node for m in metrics], finish, cut=True)
+
+
+def _key(node: Node) -> str:
+    """The name of a param, or of the param that a tangent is of."""
+    return str(node.hint).removesuffix("_dot") if node.op.name == "input" else str(node.hint)
 
 
 def source_list(array: Any) -> ast.expr:

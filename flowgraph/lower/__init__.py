@@ -49,9 +49,8 @@ from .wires import Wires
 LATER = {
     UseStmt: "`use`: blocks of another file are",
     LayerStmt: "`layer`: a layer applied several times is",
-    BlockStmt: "`block`: a reusable block is",
+    BlockStmt: "`block`: a block is",
     RepeatStmt: "`repeat`: repetition is",
-    ReturnStmt: "`return`: a block's result is",
 }
 """Statements that are parsed and formatted, and not compiled by this version."""
 
@@ -69,7 +68,7 @@ def lower(
     name: the diagram's, where the file gives none. settings: values for sizes and scalar
     consts that override the file's. Raises FlowError where no graph can be made.
     """
-    scope = Scope(found, settings or {}, max_nodes)
+    scope = Scope(found, settings or {}, max_nodes, path=file.span.source.path)
     lowering = _Lowering(scope, file, name)
     try:
         return lowering.run()
@@ -92,18 +91,19 @@ class _Lowering:
 
     def run(self) -> Program:
         self.declarations.read(self.file)
+        self.wires.read_early(s for s in self.file.statements if isinstance(s, WireStmt))
         for statement in self.file.statements:
             try:
                 self._statement(statement)
             except Skip:
-                continue
+                self.scope.skipped = True
         self.wires.finish()
         return finish(self.scope, self.results, self.name, self.doc, self.declarations, self.program)
 
     def _statement(self, statement: Any) -> None:
         scope = self.scope
         if isinstance(statement, WireStmt):
-            self.wires.read(statement)
+            self.wires.in_turn(statement)
         elif isinstance(statement, EquationStmt):
             self.results.equation(statement)
         elif isinstance(statement, OutputStmt):
@@ -121,6 +121,15 @@ class _Lowering:
         elif isinstance(statement, (DataFileStmt, DataTableStmt, DataMadeStmt)):
             self._once("data", statement)
             self.program["data"] = read_data(statement, scope, self.expressions)
+        elif isinstance(statement, ReturnStmt):
+            scope.found.report(
+                "E0207",
+                "`return` stands only in a block",
+                statement.span,
+                "not in a block",
+                help="what the diagram gives back is said by `output`",
+            )
+            raise Skip
         elif type(statement) in LATER:
             scope.found.report(
                 "E0212",
@@ -129,6 +138,7 @@ class _Lowering:
                 "not compiled",
                 help="it is parsed and formatted; write the network out for now",
             )
+            raise Skip
         else:
             assert isinstance(
                 statement, (SizeStmt, ConstStmt, RequireStmt, InputStmt, TargetStmt, ParamStmt, NodeStmt)

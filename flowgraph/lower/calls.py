@@ -7,13 +7,13 @@ Assumes the operation's declaration is the signature: operands first, then attrs
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
-from ..errors import Diagnostics, Span, did_you_mean, shorten
+from ..errors import Diagnostics, Span, shorten
 from ..ops.base import Attr, Op
 from ..syntax import Call, Expr, ListExpr
 from ..types import Dim
-from .static import Lookup, Skip, evaluate, whole
+from .static import Lookup, Skip, evaluate, shown, whole
 
 
 @dataclass
@@ -26,7 +26,8 @@ class Bound:
 
 def slots_of(cls: type[Op]) -> list[str]:
     """The operands a user passes; a layer's own parameters are not among them."""
-    return [o for o in getattr(cls, "operands", ()) if o.rstrip("?").lstrip("*") not in getattr(cls, "params", ())]
+    made = getattr(cls, "params", ())
+    return [o for o in getattr(cls, "operands", ()) if o.rstrip("?").lstrip("*") not in made]
 
 
 def signature(cls: type[Op]) -> str:
@@ -69,13 +70,13 @@ def bind(cls: type[Op], call: Call, piped: Expr | str | None, lookup: Lookup, fo
         extra = given[len(slots) :]
         free = [a for a in attrs if a.name not in raw]
         if len(extra) > len(free):
-            _wrong_count(cls, call, len(given), found)
+            _wrong_count(cls, call, len(given), found, piped)
         for attr, arg in zip(free, extra, strict=False):
             raw[attr.name] = arg
     _bind_keywords(cls, call, slots, operands, raw, found)
     missing = [s for s in slots if not s.endswith("?") and not s.startswith("*") and s not in operands]
     if missing or (many and not rest):
-        _wrong_count(cls, call, len(given), found)
+        _wrong_count(cls, call, len(given), found, piped)
     values = _attr_values(cls, call, raw, lookup, found)
     fixed = [operands.get(s.rstrip("?")) for s in slots if not s.startswith("*")]
     while fixed and fixed[-1] is None:
@@ -99,7 +100,7 @@ def _bind_keywords(
             table = raw
         else:
             known = [*names, *(a.name for a in cls.attrs)]
-            cure = did_you_mean(keyword.name, known) or f"it is called as `{signature(cls)}`"
+            cure = found.closest(keyword.name, known) or f"it is called as `{signature(cls)}`"
             found.report(
                 "E0402",
                 f"`{cls.name}` has no argument `{shorten(keyword.name)}`",
@@ -114,19 +115,20 @@ def _bind_keywords(
                 f"`{cls.name}` is given `{keyword.name}` twice",
                 keyword.span,
                 "given again here",
-                help="give it by position or by name, not both",
+                help=f"give `{shorten(keyword.name)}` once, by position or by name",
             )
             raise Skip
         table[keyword.name] = keyword.value
 
 
-def _wrong_count(cls: type[Op], call: Call, count: int, found: Diagnostics) -> None:
+def _wrong_count(cls: type[Op], call: Call, count: int, found: Diagnostics, piped: Any) -> None:
     plural = "argument" if count == 1 else "arguments"
+    how = ", the one before `|>` included" if isinstance(piped, get_args(Expr)) else ""
     found.report(
         "E0401",
         f"`{cls.name}` is called with the wrong number of arguments",
         call.span,
-        f"{count} {plural} here",
+        f"{count} {plural} here{how}",
         help=f"it is called as `{signature(cls)}`",
     )
     raise Skip
@@ -170,6 +172,19 @@ WORDS = {
 }
 
 
+EXAMPLES = {
+    "float": "0.1",
+    "int": "3",
+    "bool": "true",
+    "str": '"..."',
+    "Axis": "-1",
+    "Axes": "[0, 1]",
+    "Size": "3",
+    "Shape": "[3, 4]",
+    "Ints": "[0, 1]",
+}
+
+
 def convert(owner: str, attr: Attr, value: Any, span: Span, found: Diagnostics) -> Any:
     """A static value as the attr's kind. Reports E0404 and raises Skip where it is not one."""
     if isinstance(value, Dim) and value.value is not None:
@@ -181,7 +196,8 @@ def convert(owner: str, attr: Attr, value: Any, span: Span, found: Diagnostics) 
             "E0404",
             f"`{attr.name}` of `{owner}` must be {WORDS.get(kind, kind)}",
             span,
-            f"this is {shorten(_shown(value))}",
+            f"this is {shown(value)}",
+            help=f"`{owner}` is called with {attr.name}={EXAMPLES.get(kind, '...')}, for example",
         )
         raise Skip
     return result

@@ -83,12 +83,12 @@ class Declarations:
         if symbol is not None and symbol.span == span and not self._guard(action):
             self.scope.poison(kind, name, span)
 
-    @staticmethod
-    def _guard(action: Callable[[], None]) -> bool:
+    def _guard(self, action: Callable[[], None]) -> bool:
         """Whether the action went through without an error."""
         try:
             action()
         except Skip:
+            self.scope.skipped = True
             return False
         return True
 
@@ -221,12 +221,14 @@ class Declarations:
         if count <= MAX_ELEMENTS and type.rank <= MAX_RANK:
             return
         wide = type.rank > MAX_RANK
+        origins = [(size.origin, size) for size in type.shape if size.origin is not None and size.origin.text]
+        sizes = {origin.span: f"this is the {size}" for origin, size in origins if origin.span is not None}
         self.found.report(
             "E0904",
             f"an array of {type.rank} axes" if wide else f"an array of {count} elements",
             span,
             "too many axes" if wide else "too large",
-            labels=[(size.origin.span, size.origin.text) for size in type.shape if size.origin and size.origin.text],
+            labels=list(sizes.items()),
             help=f"an array may have up to {MAX_RANK} axes"
             if wide
             else f"an array may have up to {MAX_ELEMENTS} elements per example",

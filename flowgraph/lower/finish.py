@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any
 
-from ..errors import FlowError
+from ..errors import shorten
 from ..graph import Graph, Requirement, Result
+from ..naming import Namer, class_name
+from ..ops import OPS
+from ..types import Dim
 from .declare import Declarations
 from .program import Program
 from .results import Results
+from .rings import report_ring
 from .scope import Scope
 
 
@@ -21,21 +26,20 @@ def finish(
     declarations: Declarations,
     program: dict[str, Any],
 ) -> Program:
-    """The program of a scope. Raises FlowError where circles depend on each other in a ring."""
+    """The program of a scope; where circles depend on each other in a ring it lacks them."""
     order = _in_order(scope)
     requires = [Requirement(value, message, span) for value, message, span in declarations.requires]
     sizes = {s.name: s.value for s in scope.symbols.values() if s.kind == "size" and not s.poisoned}
-    constants = [(n, d.value) for n, d in sizes.items() if d.value is not None]
-    graph = Graph(name, doc=doc, sizes=scope.sizes, requires=requires, constants=constants)
+    graph = Graph(name, doc=doc, sizes=scope.sizes, requires=requires, constants=_constants(name, sizes))
     known: set[str] = set()
     for node_name in order:
         node = scope.nodes[node_name]
         if all(o in known for o in node.operands):  # a circle without wires has no node
             graph.add(node)
             known.add(node_name)
-    params = [n.name for n in graph if n.op.name == "param"]
+    params = sorted((n for n in graph if n.op.name == "param"), key=lambda n: n.span.start if n.span else 0)
     found = [r for r in results.results if r.node in known]
-    graph.close(scope.inputs, scope.targets, params, found)
+    graph.close(scope.inputs, scope.targets, [n.name for n in params], found)
     if not results.says_outputs:
         graph.results = (*_default_outputs(scope, graph, results), *found)
     if not scope.found.has_errors:
@@ -48,62 +52,43 @@ def finish(
         statics,
         declarations.types,
         sizes,
+        is_partial=scope.skipped or len(known) < len(scope.nodes),
     )
+
+
+def _constants(diagram: str, sizes: dict[str, Dim]) -> list[tuple[str, int]]:
+    """The sizes that are numbers, under names that emitted modules can give them."""
+    title = class_name(diagram)
+    namer = Namer([title, f"{title}Loss", *OPS])
+    return [(namer.variable(n), d.value) for n, d in sizes.items() if d.value is not None]
 
 
 def _in_order(scope: Scope) -> list[str]:
-    """All nodes, operands before users, otherwise as they were made."""
+    """All nodes, operands before users, otherwise as they were made.
+
+    Every ring is reported; the nodes that depend on one come without their operands.
+    """
     order: list[str] = []
     done: set[str] = set()
-    active: dict[str, None] = {}
+    in_rings: set[str] = set()
     for root in scope.nodes:
         if root in done:
             continue
-        stack: list[tuple[str, Iterable[str]]] = [(root, iter(scope.nodes[root].operands))]
-        active[root] = None
-        while stack:
-            name, rest = stack[-1]
+        path: dict[str, Iterator[str]] = {root: iter(scope.nodes[root].operands)}
+        while path:
+            name, rest = next(reversed(path.items()))
             step = next((o for o in rest if o not in done and o in scope.nodes), None)
             if step is None:
-                stack.pop()
-                active.pop(name)
+                path.pop(name)
                 done.add(name)
                 order.append(name)
-            elif step in active:
-                _report_ring(scope, [*_from(active, step), step])
-                raise FlowError(scope.found.sorted())
-            else:
-                active[step] = None
-                stack.append((step, iter(scope.nodes[step].operands)))
+            elif step not in path:
+                path[step] = iter(scope.nodes[step].operands)
+            elif step not in in_rings:
+                ring = [step, *reversed(list(takewhile(lambda n, end=step: n != end, reversed(path))))]
+                in_rings.update(ring)
+                report_ring(scope, ring)
     return order
-
-
-def _from(active: dict[str, None], start: str) -> list[str]:
-    names = list(active)
-    return names[names.index(start) :]
-
-
-def _report_ring(scope: Scope, ring: list[str]) -> None:
-    ring = ring[::-1]
-    names = [n for n in ring if n in scope.circles or _is_named(scope, n)]
-    if names and names[0] != names[-1]:
-        names.append(names[0])
-    first = next((n for n in names if n in scope.circles), names[0] if names else ring[0])
-    span = scope.circles[first].span if first in scope.circles else scope.nodes[first].span
-    if len(names) > 9:
-        names = [*names[:4], "...", *names[-4:]]
-    scope.found.report(
-        "E0201",
-        "circles depend on each other in a ring",
-        span,
-        " -> ".join(n if n == "..." else f"`{n}`" for n in names),
-        help="remove one of these wires: a value cannot depend on itself",
-    )
-
-
-def _is_named(scope: Scope, name: str) -> bool:
-    hint = scope.nodes[name].hint
-    return hint is not None and not hint.startswith("xi_")
 
 
 def _default_outputs(scope: Scope, graph: Graph, results: Results) -> list[Result]:
@@ -122,8 +107,8 @@ def _warn_unused(scope: Scope) -> None:
         if symbol.kind in ("size", "const", "param") and not symbol.used:
             scope.found.report(
                 "W0102",
-                f"the {symbol.kind} `{symbol.name}` is not used",
+                f"the {symbol.kind} `{shorten(symbol.name)}` is not used",
                 symbol.span,
-                "not used",
-                help="remove it, or use it",
+                "nothing depends on it",
+                help="use it, or remove it",
             )

@@ -6,17 +6,18 @@ parameters on the size it is applied to; both must be known when the statement i
 
 from __future__ import annotations
 
-from ..passes.infer import operand_types
-from ..types import Mismatch, NotYetKnown, TensorType
+from ..errors import Span
+from ..passes.infer import report_unknown, rule_of
+from ..types import Mismatch, NotYetKnown, TensorType, Type
 from .scope import Scope
 from .static import Skip
 
 
-def type_of(scope: Scope, name: str) -> TensorType:
-    """The type of a node as far as it follows from declarations.
+def type_of(scope: Scope, name: str) -> Type:
+    """The type of a node as far as it follows from what is read so far.
 
-    Raises Skip where it does not follow: the node is in the graph, and inference of the whole
-    reports why.
+    Raises Skip where it does not follow: because of a mistake, which inference of the whole
+    reports, or because a size is not known yet, which is reported here (E0301).
     """
     stack = [name]
     while stack:
@@ -32,14 +33,30 @@ def type_of(scope: Scope, name: str) -> TensorType:
             stack += missing
             if not missing:
                 scope.types[current] = _infer(scope, current)
-    return scope.unifier.tensor(scope.types[name])
+    return scope.unifier.type(scope.types[name])
 
 
-def _infer(scope: Scope, name: str) -> TensorType:
+def tensor_of(scope: Scope, name: str, span: Span) -> TensorType:
+    """The type of a node that must be one array. Raises Skip, having reported E0310 for several."""
+    type = type_of(scope, name)
+    if isinstance(type, TensorType):
+        return type
+    scope.found.report(
+        "E0310",
+        "one value is needed here",
+        span,
+        f"this is {len(type.items)} values",
+        help="give each a name first: `a, b = ...`",
+    )
+    raise Skip
+
+
+def _infer(scope: Scope, name: str) -> Type:
     node = scope.nodes[name]
-    types = operand_types(node.op, [scope.unifier.type(scope.types[o]) for o in node.operands])
     try:
-        type = node.op.rule(scope.unifier, *types)
-    except (Mismatch, NotYetKnown):
+        return rule_of(scope.unifier, node.op, [scope.unifier.type(scope.types[o]) for o in node.operands])
+    except Mismatch:
         raise Skip from None
-    return type  # type: ignore[no-any-return]
+    except NotYetKnown as need:
+        report_unknown(scope.found, need.size, node.span)
+        raise Skip from None

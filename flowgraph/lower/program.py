@@ -40,3 +40,5 @@ class Program:
     types: dict[str, TensorType] = field(default_factory=dict)
     """Declared types of inputs and targets."""
     sizes: dict[str, Dim] = field(default_factory=dict)
+    is_partial: bool = False
+    """Whether statements or nodes were left out, which happens only where errors were reported."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..errors import Span
+from ..errors import Span, shorten
 from ..graph import Result
+from ..naming import Namer
 from ..ops import OPS
 from ..syntax import Call, EquationStmt, Expr, LossStmt, MetricStmt, Name, NamedExpr, OutputStmt, Pipe
 from .expr import Expressions, Statement
@@ -23,10 +24,14 @@ class Results:
     judged: set[str] = field(default_factory=set)
     """Nodes made inside loss and metric statements."""
     says_outputs: bool = False
-    labels: dict[tuple[str, str], int] = field(default_factory=dict)
+    labels: dict[str, Namer] = field(default_factory=dict)
+    """The labels given so far, for each role."""
 
     def equation(self, statement: EquationStmt) -> None:
-        """Name the value of an expression, or the several values of one."""
+        """Name the value of an expression, or the several values of one.
+
+        Raises Skip after reporting an error.
+        """
         try:
             if len(statement.targets) == 1:
                 target = statement.targets[0]
@@ -41,6 +46,19 @@ class Results:
 
     def _unpack(self, statement: EquationStmt) -> None:
         name = statement.targets[0].name
+        places: dict[str, Span] = {}
+        for target in statement.targets:
+            if target.name in places:
+                self.scope.found.report(
+                    "E0102",
+                    f"`{shorten(target.name)}` names two values of one equation",
+                    target.span,
+                    "named again here",
+                    labels=[(places[target.name], "first named here")],
+                    help="give each value a name of its own",
+                )
+                raise Skip
+            places[target.name] = target.span
         node = self.expressions.lower(statement.value, Statement(name, whole_call(statement.value)))
         count = len(statement.targets)
         for index, target in enumerate(statement.targets):
@@ -64,6 +82,7 @@ class Results:
             try:
                 self._output(item)
             except Skip:
+                self.scope.skipped = True
                 if item.name is not None:
                     self.scope.poison("equation", item.name, item.name_span or item.span)
 
@@ -75,37 +94,40 @@ class Results:
             self._result("output", item.name, node, item.span)
             return
         node = self.expressions.lower(item.value, Statement("output"))
-        label = item.value.name if isinstance(item.value, Name) else _outermost(item.value, "output")
+        label = _label(item.value, "output")
         self._result("output", label, node, item.span)
 
     def loss(self, statement: LossStmt) -> None:
-        """One term of the loss."""
+        """One term of the loss. Raises Skip after reporting an error."""
         node = self._judged(statement, "loss")
         self._result("loss", statement.name or "loss", node, statement.value.span, statement.by)
 
     def metric(self, statement: MetricStmt) -> None:
-        """A mean over examples, reported under the operation's name or the one given."""
+        """A mean over examples, reported under the operation's name or the one given.
+
+        Raises Skip after reporting an error.
+        """
         node = self._judged(statement, "metric")
-        label = statement.name or _outermost(statement.value, "metric")
+        label = statement.name or _label(statement.value, "metric")
         self._result("metric", label, node, statement.value.span)
 
     def _judged(self, statement: LossStmt | MetricStmt, word: str) -> str:
-        before = len(self.scope.nodes)
-        if statement.name is None:
-            node = self.expressions.lower(statement.value, Statement(word))
-        else:
-            span = statement.name_span or statement.span
-            node = self._named(statement.name, span, statement.value)
-            self._define(Name(statement.name, span), node)
-        self.judged.update(list(self.scope.nodes)[before:])
+        before = len(self.scope.made)
+        name = statement.name
+        try:
+            node = self.expressions.lower(statement.value, Statement(name or word), hint=name)
+            if name is not None:
+                self._define(Name(name, statement.name_span or statement.span), node)
+        except Skip:
+            if name is not None:
+                self.scope.poison("equation", name, statement.name_span or statement.span)
+            raise
+        self.judged.update(self.scope.made[before:])
         return node
 
     def _result(self, role: str, label: str, node: str, span: Span, by: str = "mean") -> None:
-        key = (role, label)
-        self.labels[key] = self.labels.get(key, 0) + 1
-        if self.labels[key] > 1:
-            label = f"{label}_{self.labels[key]}"
-        self.results.append(Result(role, label, node, by, span))
+        unique = self.labels.setdefault(role, Namer()).unique(label)
+        self.results.append(Result(role, unique, node, by, span))
 
 
 def whole_call(expr: Expr) -> Expr | None:
@@ -115,7 +137,10 @@ def whole_call(expr: Expr) -> Expr | None:
     return expr if isinstance(expr, Pipe) and not isinstance(expr.value, Pipe) else None
 
 
-def _outermost(expr: Expr, other: str) -> str:
+def _label(expr: Expr, other: str) -> str:
+    """What an unnamed result is called: its name, or that of its outermost operation."""
+    if isinstance(expr, Name):
+        return expr.name
     if isinstance(expr, Pipe):
         return expr.call.func
     return expr.func if isinstance(expr, Call) else other

@@ -119,6 +119,8 @@ class Scope:
     types: dict[str, TensorType] = field(default_factory=dict)
     """What is known of the types of nodes so far; a circle's follows from its declaration."""
     interned: dict[Any, str] = field(default_factory=dict)
+    skipped: bool = False
+    """Whether anything was left out of the graph, which only an error excuses."""
 
     # -- names
 

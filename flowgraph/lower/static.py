@@ -100,10 +100,17 @@ def shown(value: Any) -> str:
     return "none" if value is None else shorten(str(value), 30)
 
 
+FRACTION = (
+    "a symbolic size goes with whole numbers only",
+    "a fraction is involved",
+    "sizes are exact: use whole numbers, or compute with the size in an equation",
+)
+
+
 class _Refused(Exception):
     """An operator has no value here; carries the words."""
 
-    def __init__(self, message: str, label: str, help: str = "", code: str = "E0213") -> None:
+    def __init__(self, message: str, label: str, help: str, code: str = "E0213") -> None:
         self.message, self.label, self.help, self.code = message, label, help, code
         super().__init__(message)
 
@@ -122,7 +129,7 @@ def _arithmetic(op: str, values: list[Any], span: Span, found: Diagnostics) -> A
             raise _too_large()
         return result
     except ZeroDivisionError:
-        problem = _Refused("division by zero", "the divisor is 0")
+        problem = _Refused("division by zero", "the divisor is 0", "change the numbers it is made of")
     except OverflowError:
         problem = _too_large()
     except _Refused as refused:
@@ -145,7 +152,7 @@ def _bounded(result: Any) -> Any:
     elif isinstance(result, int) and abs(result) > MAX_WHOLE:
         raise _too_large()
     elif isinstance(result, float) and math.isnan(result):
-        raise _Refused("the result is not a number", "undefined, as inf - inf is")
+        raise _Refused("the result is not a number", "undefined, as inf - inf is", "avoid `inf` here")
     return result
 
 
@@ -161,7 +168,8 @@ def _apply(op: str, values: list[Any]) -> Any:
     """The value of an operator. Raises _Refused, ZeroDivisionError, OverflowError."""
     if any(isinstance(v, (list, str)) for v in values):
         kind = "a list" if any(isinstance(v, list) for v in values) else "a string"
-        raise _Refused(f"`{op}` works on single numbers at compile time", f"{kind} is involved")
+        help = "arithmetic on arrays belongs into an equation"
+        raise _Refused(f"`{op}` works on single numbers at compile time", f"{kind} is involved", help)
     if op in LOGIC:
         if not all(_is_condition(v) for v in values):
             raise _Refused(f"`{op}` needs true or false", "a number is involved", "compare first: `D > 0`")
@@ -186,7 +194,7 @@ def _binary(op: str, left: Any, right: Any) -> Any:
         return (op, left, right) if symbolic else COMPARE[op](left, right)
     if op in ARITHMETIC:
         if symbolic and (isinstance(left, float) or isinstance(right, float)):
-            raise _Refused("a symbolic size goes with whole numbers only", "a fraction is involved")
+            raise _Refused(*FRACTION)
         return ARITHMETIC[op](left, right)
     if op == "/":
         return _divide(left, right)
@@ -194,7 +202,7 @@ def _binary(op: str, left: Any, right: Any) -> Any:
         if right == 0:
             raise ZeroDivisionError
         if symbolic and (isinstance(left, float) or isinstance(right, float)):
-            raise _Refused("a symbolic size goes with whole numbers only", "a fraction is involved")
+            raise _Refused(*FRACTION)
         return ("%", left, right) if symbolic else left % right
     if op == "^":
         return _power(left, right)
@@ -214,7 +222,7 @@ def _divide(left: Any, right: Any) -> Any:
     """Whole numbers divide to a whole number where it comes out, else to a fraction."""
     if isinstance(left, Dim) or isinstance(right, Dim):
         if isinstance(right, float) or isinstance(left, float):
-            raise _Refused("a symbolic size goes with whole numbers only", "a fraction is involved")
+            raise _Refused(*FRACTION)
         if right == 0:
             raise ZeroDivisionError
         quotient = Dim.of(left).divide(right)
@@ -230,7 +238,8 @@ def _divide(left: Any, right: Any) -> Any:
 def _power(left: Any, right: Any) -> Any:
     if isinstance(left, Dim) or isinstance(right, Dim):
         if not isinstance(right, int) or not 0 <= right <= MAX_DEGREE:
-            raise _Refused("a symbolic size takes small whole powers only", "here")
+            help = f"powers of a symbolic size go from 0 to {MAX_DEGREE}"
+            raise _Refused("a symbolic size takes small whole powers only", "here", help)
         product: Any = 1
         for _ in range(right):
             product = _bounded(product * left)
@@ -241,7 +250,7 @@ def _power(left: Any, right: Any) -> Any:
         return left**right
     result = left**right
     if isinstance(result, complex):
-        raise _Refused("a root of a negative number", "not a real number")
+        raise _Refused("a root of a negative number", "not a real number", "all numbers are real")
     return result
 
 
@@ -304,7 +313,9 @@ def whole(value: Any, span: Span, found: Diagnostics, *, least: int = 0, what: s
     if isinstance(value, Dim):
         value = value.value
     if isinstance(value, bool) or not isinstance(value, int):
-        help = "sizes are exact: change the numbers so that it comes out whole" if isinstance(value, float) else ""
+        help = "write a whole number"
+        if isinstance(value, float):
+            help = "sizes are exact: change the numbers so that it comes out whole"
         found.report("E0302", f"{what} must be a whole number", span, f"this is {shown(value)}", help=help)
         raise Skip
     if value < least:

@@ -171,6 +171,7 @@ class TransposeLast(Rearrangement):
     samples = [Sample(real(2, 3)), Sample(real(2, 3, 4))]
     bad_samples = [Sample(real(3)), Sample(real())]
     example = "m = x.T"
+    is_view = True
 
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         (x,) = types

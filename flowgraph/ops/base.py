@@ -117,6 +117,8 @@ class Op(Declared):
     samples: ClassVar[Sequence[Sample]] = ()
     bad_samples: ClassVar[Sequence[Sample]] = ()
     differentiable: ClassVar[bool] = True
+    is_view: ClassVar[bool] = False
+    """Whether the result shares the operand's memory, so that writing it twice costs nothing."""
     example: ClassVar[str] = ""
     """A line of Flow that uses it; made from the signature where empty."""
 

@@ -59,7 +59,7 @@ class Matmul(BilinearMap):
                     help="a number multiplies by `*`",
                 )
         inner = b.shape[-1] if b.rank == 1 else b.shape[-2]
-        side = "the size of the right" if b.rank == 1 else "the last but one of the right"
+        side = "the size of {b}" if b.rank == 1 else "the last but one of {b}"
         last = u.resolve(a.shape[-1])
         need_equal(
             self,
@@ -67,7 +67,7 @@ class Matmul(BilinearMap):
             a.shape[-1],
             inner,
             blame=[(0, f"is {describe(u.tensor(a))}"), (1, f"is {describe(u.tensor(b))}")],
-            help=f"`@` needs the last size of the left operand ({last}) to be {side} ({u.resolve(inner)})",
+            help=f"`@` needs the last size of {{a}} ({last}) to be {side} ({u.resolve(inner)})",
         )
         lead = broadcast(
             u,

@@ -55,8 +55,8 @@ class Vjp(Pass):
 class Jvp(Pass):
     """Add the derivative of every result along tangents of `wrt` (all params if empty).
 
-    The tangents are new inputs, named `<name>_dot`; the derivatives are results of role
-    "tangent" with the label of what they are the derivative of.
+    The tangents are new inputs, named `<name>_dot`; the derivative of a result has its label and
+    the role of its kind: "output_dot", "loss_dot", "metric_dot", "gradient_dot".
     """
 
     name: ClassVar[str] = "jvp"
@@ -88,7 +88,7 @@ class Jvp(Pass):
             tangent = tangents.get(result.node)
             if tangent is None:
                 tangent = fn.zeros_like(Value(builder, result.node))
-            results.append(Result("tangent", result.label, tangent.name, result.by, result.span))
+            results.append(Result(f"{result.role}_dot", result.label, tangent.name, result.by, result.span))
         return out.close(inputs, graph.targets, graph.params, results)
 
 
@@ -110,7 +110,21 @@ def _push(builder: Builder, node: Node, tangents: Mapping[str, Value]) -> Value 
     found = node.op.jvp(given, y, *values)
     found = None if found is None else spread_to(found, y)
     builder.of = None
-    return found
+    if found is None or found.name in {v.name for v in (y, *values, *given) if v is not None}:
+        return found
+    return _tangent_of(builder, found, node)
+
+
+def _tangent_of(builder: Builder, tangent: Value, node: Node) -> Value:
+    """A tangent just made, under the name of what it is the tangent of: `h1_dot`."""
+    made = builder.graph[tangent.name]
+    if made.hint is not None or builder.graph.last != made.name:
+        return tangent
+    builder.graph.pop_last()
+    name = builder.names.unique(f"{node.name}_dot".replace(".", "_"))
+    hint = None if node.hint is None else f"{node.hint}_dot"
+    builder.graph.add(renamed(made, name=name, hint=hint))
+    return Value(builder, name)
 
 
 def pull_back(

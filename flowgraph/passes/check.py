@@ -80,6 +80,8 @@ def _warn_unreached(graph: Graph, found: Diagnostics) -> None:
         kind = node.op.name if node.op.name in ("input", "target", "param") else "node"
         if kind == "param" and not graph.users(node.name):
             continue  # already said: it is not used
+        if node.op.name == "const":
+            continue  # a list converted where it is used; an unused const is reported by its name
         found.report(
             "W0103",
             f"the {kind} `{node.hint}` has no path to an output, loss or metric",

@@ -18,6 +18,8 @@ from ..naming import Namer
 from ..ops import OPS
 from ..types import (
     MAX_ELEMENTS,
+    MAX_RANK,
+    Dim,
     Elem,
     Mismatch,
     NotYetKnown,
@@ -55,6 +57,22 @@ def operand_types(op: Any, types: Sequence[Any]) -> list[Any]:
     return [t if e is None else TensorType(e, t.shape) for t, e in zip(types, wanted, strict=True)]
 
 
+def rule_of(u: Unifier, op: Any, types: Sequence[Any]) -> Type:
+    """The type of an operation's result, its operands converted as it asks.
+
+    Raises Mismatch, or NotYetKnown.
+    """
+    several = [i for i, t in enumerate(types) if isinstance(t, TupleType)]
+    if several and op.name != "item":
+        raise Mismatch(
+            "one value is needed here",
+            blame=[(i, f"is {describe(types[i])}") for i in several],
+            help="give each result a name: `a, b = ...`",
+        )
+    type: Type = op.rule(u, *operand_types(op, types))
+    return type
+
+
 class _Inference:
     def __init__(self, graph: Graph, found: Diagnostics) -> None:
         self.graph = graph
@@ -75,7 +93,7 @@ class _Inference:
         for node in pending:
             self.failed.add(node.name)
             if node.name in waiting:
-                self._report_unknown(waiting[node.name], node)
+                report_unknown(self.found, waiting[node.name], node.span)
         self._report_leftovers()
         return self._build()
 
@@ -88,35 +106,18 @@ class _Inference:
             return False
         types = [self.u.type(self.types[o]) for o in node.operands]
         try:
-            if any(isinstance(t, TupleType) for t in types) and node.op.name != "item":
-                raise Mismatch(
-                    f"`{node.op.name}` needs one value",
-                    blame=[(i, describe(t)) for i, t in enumerate(types) if isinstance(t, TupleType)],
-                    help="give each result a name: `a, b = ...`",
-                )
-            type = node.op.rule(self.u, *operand_types(node.op, types))
+            type = rule_of(self.u, node.op, types)
             _check_size(type)
         except NotYetKnown as need:
             waiting[node.name] = need.size
             return False
         except Mismatch as error:
             views = [view(self.graph[o], o, t) for o, t in zip(node.operands, types, strict=True)]
-            report_mismatch(self.found, error, node.op.name, node.span, views)
+            report_mismatch(self.found, error, node.op, node.span, views)
             self.failed.add(node.name)
             return True
         self.types[node.name] = type
         return True
-
-    def _report_unknown(self, size: Unknown, node: Node) -> None:
-        origin = size.origin
-        self.found.report(
-            "E0301",
-            "a size cannot be inferred",
-            origin.span if origin else node.span,
-            "nothing says how large this is",
-            labels=[(node.span, "needed here")] if origin else [],
-            help="write the size out",
-        )
 
     def _report_leftovers(self) -> None:
         """Report params whose sizes nothing fixed, and params of symbolic size."""
@@ -127,29 +128,23 @@ class _Inference:
             assert isinstance(type, TensorType)
             unknown = [d for d in type.shape if isinstance(d, Unknown)]
             symbolic = [d for d in type.shape if not isinstance(d, Unknown) and d.value is None]
-            if (unknown or symbolic) and self.found.has_errors and not self.graph.users(name):
-                continue
-            if unknown and not self._is_reported(name):
-                origin = unknown[0].origin
-                self.found.report(
-                    "E0301",
-                    f"a size of `{name}` cannot be inferred",
-                    origin.span if origin and origin.span else self.graph[name].span,
-                    "nothing says how large this is",
-                    help="write the size out, or use the parameter where its size follows",
-                )
+            if self.found.has_errors and not self.graph.users(name):
+                continue  # its use may be what has the error
+            if unknown and not any(user.name in self.failed for user in self.graph.users(name)):
+                report_unknown(self.found, unknown[0], self.graph[name].span)
             if symbolic:
-                self.found.report(
-                    "E0301",
-                    f"the parameter `{name}` would have the symbolic size {symbolic[0]}",
-                    self.graph[name].span,
-                    f"it is {describe(type)}",
-                    labels=[(d.origin.span, f"from {d.origin.text}") for d in symbolic if d.origin],
-                    help="parameters are made before data arrive: give the size a number",
-                )
+                self._report_symbolic(self.graph[name], type, symbolic[0])
 
-    def _is_reported(self, name: str) -> bool:
-        return any(user.name in self.failed for user in self.graph.users(name))
+    def _report_symbolic(self, param: Node, type: TensorType, size: Dim) -> None:
+        place = size.origin.span if size.origin is not None else None
+        self.found.report(
+            "E0308",
+            f"the parameter `{shorten(str(param.hint))}` would have the symbolic size {size}",
+            param.span,
+            f"this is {describe(type)}",
+            labels=[] if place is None or size.origin is None else [(place, f"{size} is known only with the data")],
+            help="parameters are made before data arrive: give the size a number, here or with --set",
+        )
 
     # -- the typed graph
 
@@ -214,12 +209,18 @@ class _Conversions:
 
 
 def _check_size(type: Type) -> None:
-    """Raise Mismatch (E0904) for an array too large to be meant."""
+    """Raise Mismatch (E0904) for an array too large to be meant, or of too many axes."""
     for tensor in type.items if isinstance(type, TupleType) else (type,):
+        if tensor.rank > MAX_RANK:
+            raise Mismatch(
+                f"an array of {tensor.rank} axes",
+                help=f"an array may have up to {MAX_RANK} axes",
+                code="E0904",
+            )
         if tensor.shape and element_count(tensor.shape) > MAX_ELEMENTS:
             raise Mismatch(
                 f"an array of {element_count(tensor.shape)} elements",
-                help=f"arrays may have up to {MAX_ELEMENTS} elements per example",
+                help=f"an array may have up to {MAX_ELEMENTS} elements per example",
                 code="E0904",
                 sizes=tensor.shape,
             )
@@ -227,6 +228,25 @@ def _check_size(type: Type) -> None:
 
 # ---------------------------------------------------------------------------------------
 # Reporting
+
+
+def report_unknown(found: Diagnostics, size: Unknown, span: Span | None) -> None:
+    """Report a size that nothing fixes (E0301); `span` is where it is needed.
+
+    A size that is reported already is not reported again.
+    """
+    place = size.origin.span if size.origin is not None else None
+    at = place or span
+    if any(d.code == "E0301" and d.span == at for d in found.items):
+        return
+    found.report(
+        "E0301",
+        "a size cannot be inferred",
+        at,
+        "nothing says how large this is",
+        labels=[(span, "needed here")] if place is not None and span is not None and not _inside(place, span) else [],
+        help="write the size out, or use the value where its size follows",
+    )
 
 
 @dataclass(frozen=True)
@@ -241,30 +261,56 @@ class View:
 def view(node: Node | None, name: str, type: Any) -> View:
     """How to speak of an operand: by its name, or by the text that makes it."""
     if node is None:
-        return View(f"`{name}`", None, type)
+        return View(f"`{shorten(name)}`", None, type)
     if node.hint is not None:
-        return View(f"`{node.hint}`", node.span, type)
-    text = shorten(" ".join(node.span.text.split()), 40) if node.span is not None else node.op.name
-    return View(f"`{text}`", node.span, type)
+        return View(f"`{shorten(node.hint)}`", node.span, type)
+    text = node.op.name if node.span is None else node.span.source.text[node.span.start : min(node.span.end, node.span.start + 200)]
+    return View(f"`{shorten(' '.join(text.split()), 40)}`", node.span, type)
 
 
 def report_mismatch(
-    found: Diagnostics, error: Mismatch, op: str, span: Span | None, operands: Sequence[View]
+    found: Diagnostics, error: Mismatch, op: Any, span: Span | None, operands: Sequence[View]
 ) -> None:
-    """Report a Mismatch: each operand involved, where each conflicting size came from, the cure."""
-    said = [f"{operands[slot].text} {text}" for slot, text in error.blame if slot < len(operands)]
-    labels: list[tuple[Span | None, str]] = []
-    for size in error.sizes:
-        if size.origin is not None and size.origin.span is not None:
-            labels.append((size.origin.span, f"{size} comes from {size.origin.text}"))
-    for slot, text in error.blame:
-        if slot >= len(operands):
-            continue
-        where = operands[slot].span
-        if where is None or where == span or any(at == where for at, _ in labels):
-            continue
-        if span is not None and where.source is span.source and span.start <= where.start < span.end:
-            continue
-        labels.append((where, f"{operands[slot].text} {text}"))
-    help = error.help or (f"`flowc ops {op}` shows what it needs" if op in OPS and OPS[op].group else "")
-    found.report(error.code, error.message, span, ", ".join(said), labels=labels, help=help)
+    """Report a Mismatch: the operands involved, where each conflicting size came from, the cure."""
+    blame = [(operands[slot], text) for slot, text in error.blame if slot < len(operands)]
+    said = dict.fromkeys(f"{operand.text} {text}" for operand, text in blame)
+    labels: dict[Span, str] = {}
+    paired = len(blame) == len(error.sizes)
+    for index, (operand, _) in enumerate(blame):
+        for place, text in _origin(operand, error.sizes[index] if paired else None, span):
+            labels.setdefault(place, text)
+    for size in () if paired else error.sizes:
+        if size.origin is not None and size.origin.span is not None and size.origin.text:
+            labels.setdefault(size.origin.span, f"{size} is from {size.origin.text}")
+    help = _with_names(error.help, op, operands)
+    if not help and op.group:
+        help = f"`flowc ops {op.name}` shows what it needs"
+    found.report(error.code, error.message, span, ", ".join(said), labels=labels.items(), help=help)
+
+
+def _origin(operand: View, size: Any, at: Span | None) -> list[tuple[Span, str]]:
+    """Labels that say where an operand was made, and where its conflicting size comes from."""
+    origin = getattr(size, "origin", None)
+    place = operand.span
+    if place is not None and at is not None and _inside(place, at):
+        place = None  # it is part of what the error points at
+    if origin is None or origin.span is None:
+        return [] if place is None else [(place, f"{operand.text} is made here")]
+    if origin.text:
+        line = f" (line {origin.span.line})"
+        if place is None or operand.span is None:
+            return [(origin.span, f"the {size} of {operand.text} is from {origin.text}")]
+        return [(place, f"the {size} of {operand.text} is from {origin.text}{line}")]
+    return [(origin.span, f"this is the {size} of {operand.text}")]
+
+
+def _inside(inner: Span, outer: Span) -> bool:
+    return inner.source is outer.source and outer.start <= inner.start and inner.end <= outer.end
+
+
+def _with_names(text: str, op: Any, operands: Sequence[View]) -> str:
+    """The text with `{a}` replaced by what stands for the operand `a`."""
+    for slot, name in enumerate(op.operands):
+        if slot < len(operands):
+            text = text.replace("{" + name.rstrip("?") + "}", operands[slot].text)
+    return text

@@ -1,0 +1,162 @@
+"""What the documentation shows is what the compiler does.
+
+A block marked `flow` in the language reference compiles in both targets without a warning, and
+runs where it has data. The words after `flow` say what else is to be expected: `error CODE`, `warning CODE`,
+`needs FILE` (data that do not exist here), `later` (parsed, not compiled yet).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from running import EMITTED, HAS_TORCH, ROOT, SIMULATOR, initial, same
+
+from flowgraph.data.load import check_data, load_data
+from flowgraph.diagram import Diagram, loads
+from flowgraph.errors import Diagnostics, FlowError
+from flowgraph.ops import OPS
+from flowgraph.ops.init import INITS
+from flowgraph.ops.optimiser import OPTIMISERS, SCHEDULES
+from flowgraph.parse import STATEMENT_WORDS
+from flowgraph.syntax import DataFileStmt
+
+LANGUAGE = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of the reference: its text, the words after `flow`, the line it begins at."""
+
+    line: int
+    words: tuple[str, ...]
+    text: str
+
+
+def blocks() -> list[Block]:
+    found = []
+    for match in re.finditer(r"^```flow *(.*)\n((?s:.)*?)^```$", LANGUAGE, re.MULTILINE):
+        line = LANGUAGE.count("\n", 0, match.start()) + 1
+        found.append(Block(line, tuple(match[1].split()), match[2]))
+    return found
+
+
+BLOCKS = blocks()
+
+
+def of_kind(kind: str | None) -> list[pytest.ParameterSet]:
+    chosen = [b for b in BLOCKS if (b.words[0] if b.words else None) == kind]
+    return [pytest.param(b, id=f"line-{b.line}") for b in chosen]
+
+
+def codes(error: FlowError) -> list[str]:
+    return [d.code for d in error.diagnostics if d.is_error]
+
+
+def assert_compiles(diagram: Diagram) -> None:
+    for engine in EMITTED:
+        compile(diagram.compile(engine.target, level=engine.level, dtype=engine.dtype), "emitted.py", "exec")
+
+
+@pytest.mark.parametrize("block", of_kind(None))
+def test_block(block: Block) -> None:
+    diagram = loads(block.text)
+    assert [w.message for w in diagram.warnings] == []
+    assert_compiles(diagram)
+    if diagram.program.data is not None:
+        assert_runs(diagram)
+
+
+def assert_runs(diagram: Diagram) -> None:
+    """Every engine answers the same to the block's own data."""
+    found = Diagnostics()
+    table = load_data(diagram.program, ROOT / "docs", found, targets=True)
+    assert table is not None, [d.message for d in found.items]
+    graph = diagram.graph
+    inputs = {name: table.columns[name] for name in graph.inputs}
+    targets = {name: table.columns[name] for name in graph.targets}
+    params = initial(diagram)
+    expected = SIMULATOR.run(diagram, params, inputs, targets)
+    assert all(np.all(np.isfinite(output)) for output in expected.outputs)
+    for engine in EMITTED:
+        if engine.dtype == "float64" and (engine.target != "torch" or HAS_TORCH):
+            same(engine.run(diagram, params, inputs, targets), expected, **engine.tolerance)
+
+
+@pytest.mark.parametrize("block", of_kind("needs"))
+def test_block_with_a_file(block: Block) -> None:
+    diagram = loads(block.text)
+    assert diagram.warnings == ()
+    assert_compiles(diagram)
+    statement = diagram.program.data
+    assert isinstance(statement, DataFileStmt)
+    assert statement.path == block.words[1]
+    found = Diagnostics()
+    check_data(diagram.program, found)
+    assert found.items == []
+
+
+@pytest.mark.parametrize("block", of_kind("error"))
+def test_block_with_an_error(block: Block) -> None:
+    with pytest.raises(FlowError) as caught:
+        loads(block.text)
+    assert codes(caught.value) == [block.words[1]]
+
+
+@pytest.mark.parametrize("block", of_kind("warning"))
+def test_block_with_a_warning(block: Block) -> None:
+    diagram = loads(block.text)
+    assert [w.code for w in diagram.warnings] == [block.words[1]]
+    assert_compiles(diagram)
+
+
+@pytest.mark.parametrize("block", of_kind("later"))
+def test_block_of_a_later_version(block: Block) -> None:
+    """Read without a syntax error, and refused by name."""
+    with pytest.raises(FlowError) as caught:
+        loads(block.text)
+    assert "E0212" in codes(caught.value)
+    assert not any(code.startswith("E00") for code in codes(caught.value))
+
+
+def test_no_block_is_overlooked() -> None:
+    kinds = {b.words[0] for b in BLOCKS if b.words}
+    assert kinds == {"needs", "error", "warning", "later"}
+    assert LANGUAGE.count("```") == 2 * len(BLOCKS)
+
+
+def test_every_statement_has_an_example() -> None:
+    words = [w for w in STATEMENT_WORDS if w != "wires"]  # reserved, and begins nothing yet
+    text = "\n".join(b.text for b in BLOCKS)
+    assert [w for w in words if not re.search(rf"(?:^|; ) *{w}\b", text, re.MULTILINE)] == []
+
+
+def section(title: str) -> str:
+    return LANGUAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def test_every_operation_is_listed() -> None:
+    """The table of operations, group by group, is the table of the code."""
+    symbols = {"add", "sub", "mul", "div", "mod", "pow", "neg", "matmul", "transpose_last"}
+    symbols |= {
+        name for name in OPS if name.startswith(("logical_", "less", "greater", "equal", "not_equal"))
+    }
+    listed = {
+        row[1]: set(re.split(r"[,;] ", row[2]))
+        for row in re.finditer(r"^\| (\w+) \| (\w.*) \|$", section("Operations"), re.MULTILINE)
+        if row[1] != "group"
+    }
+    declared: dict[str, set[str]] = {}
+    for name, op in OPS.items():
+        if op.group and name not in symbols:
+            declared.setdefault(op.group, set()).add(name)
+    assert listed == declared
+
+
+def test_initialisers_and_optimisers_are_listed() -> None:
+    public = [name for name, cls in INITS.items() if cls.public]
+    assert [n for n in public if f"`{n}(" not in section("Params")] == []
+    training = section("Training")
+    assert [n for n in (*OPTIMISERS, *SCHEDULES) if f"`{n}`" not in training] == []
