@@ -47,12 +47,15 @@ CODES: dict[str, str] = {
     "E0306": "a loss or metric is not a single number per example",
     "E0307": "a class label is out of range",
     "E0308": "a symbolic size cannot be used in this way",
+    "E0309": "a gradient is asked for of something that is not a single number",
     "E0310": "shapes do not agree",
+    "E0311": "a derivative is of, or with respect to, something other than real numbers",
     # calls and settings
     "E0401": "a call has the wrong number of arguments",
     "E0402": "a call has an unknown keyword",
     "E0403": "a setting is given twice, or missing",
     "E0404": "a setting has a wrong value",
+    "E0405": "a derivative is taken with respect to something that has no name, or cannot vary",
     # data
     "E0501": "a data file cannot be used",
     "E0502": "data lack a column, or have one too many",
@@ -78,4 +81,5 @@ CODES: dict[str, str] = {
     "W0102": "a size, const or param is not used",
     "W0103": "a node has no path to an output, loss or metric",
     "W0201": "a second wire between the same circles",
+    "W0401": "a derivative in the language is 0 whatever the values",
 }

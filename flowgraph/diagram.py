@@ -46,13 +46,14 @@ UNNAMED = ("", "-", "<stdin>")
 
 DERIVED: dict[str, tuple[Pass, ...]] = {
     "loss_and_grad": (Keep(("loss",)), Vjp()),
+    "vjp": (Keep(("loss",)), Vjp()),
     "jvp": (Keep(("loss",)), Jvp()),
     "hvp": (Keep(("loss",)), Vjp(), Keep(("gradient",)), Jvp(), Keep(("gradient_dot",))),
 }
 """The emitted functions with derivatives, each with the passes that differentiate."""
 
-EXTRAS = ("jvp", "hvp")
-"""What `--with` may ask for."""
+EXTRAS = {"numpy": ("jvp", "hvp"), "torch": ("vjp",)}
+"""What `--with` may ask for, by target."""
 
 
 @contextmanager
@@ -154,19 +155,19 @@ class Diagram:
     ) -> str:
         """The text of a Python module for the target. Raises FlowError, ValueError.
 
-        extras: further functions of the numpy target, of EXTRAS.
+        extras: further functions, of those in EXTRAS for the target.
         """
-        unknown = [e for e in extras if e not in EXTRAS]
+        unknown = [e for e in extras if e not in EXTRAS.get(target, ())]
         if target not in TARGETS or dtype not in DTYPES or level not in LEVELS or unknown:
             raise ValueError(f"no target {target!r}, level {level!r}, dtype {dtype!r} or extras {unknown}")
         from .emit import emit
 
         with paused_collector():
             graph = self.optimised(level)
-            derived = {}
-            if target == "numpy" and (extras or self.graph.results_of("loss")):
-                functions = ["loss_and_grad", *(e for e in EXTRAS if e in extras)]
-                derived = {f: self.differentiated(level, f) for f in functions}
+            functions = [e for e in EXTRAS[target] if e in extras]
+            if target == "numpy" and self.graph.results_of("loss"):
+                functions.insert(0, "loss_and_grad")
+            derived = {f: self.differentiated(level, f) for f in functions}
             return emit(graph, Path(self.source.path).name, __version__, target, level, dtype, derived)
 
     def stage(

@@ -13,7 +13,7 @@ from .errors import Span
 
 
 def _span() -> Span:
-    return field(compare=False, repr=False)  # type: ignore[return-value]
+    return field(compare=False, repr=False)
 
 
 # ---------------------------------------------------------------------------------------

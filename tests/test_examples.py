@@ -26,6 +26,7 @@ from running import (
     same,
 )
 
+from flowgraph.cli.main import main
 from flowgraph.passes.simulate import simulate
 
 BITS = {"x1": [0, 0, 1, 1], "x2": [0, 1, 0, 1]}
@@ -538,3 +539,38 @@ def test_a_batch_is_a_loop_over_examples(name: str) -> None:
         if of_one.role != "output":
             each = each.sum() if of_one.by == "sum" else each.mean()
         np.testing.assert_allclose(whole[of_batch.node], each, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_canonical(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """As `flowc fmt` would write it."""
+    assert main(["fmt", "--check", str(EXAMPLES[name])]) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_runs_from_the_command_line(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every example has data of its own, and its run prints a row for each of the first of them."""
+    assert main(["run", str(EXAMPLES[name])]) == 0
+    shown, complaints = capsys.readouterr()
+    assert complaints == ""
+    table = shown.split("\n\n")[0].splitlines()
+    assert len(table) >= 5
+
+
+def test_iris_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """139 of 150 are 0.926667; the loss is that of `test_iris`."""
+    assert main(["run", str(EXAMPLES["iris"])]) == 0
+    shown = capsys.readouterr().out
+    assert "accuracy = 0.926667" in shown
+    assert "loss = 0.233365" in shown
+
+
+def test_xor_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """The truth table above, in equations and in wires."""
+    for name in ("xor", "xor_wires"):
+        assert main(["run", str(EXAMPLES[name]), "--trace"]) == 0
+        rows = [line.replace("|", " ").split() for line in capsys.readouterr().out.splitlines()[:5]]
+        head = ["x1", "x2", *(key.replace("xi", "ξ") for key in XOR_CIRCLES)]
+        columns = [BITS["x1"], BITS["x2"], *XOR_CIRCLES.values()]
+        expected = [[f"{v:g}" for v in row] for row in zip(*columns, strict=True)]
+        assert rows == [head, *expected]

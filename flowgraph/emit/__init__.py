@@ -27,4 +27,4 @@ def emit(
     header = header_for([graph, *derived.values()], source, version, target, level, dtype)
     if target == "numpy":
         return emit_numpy(graph, header, derived)
-    return emit_torch(graph, header)
+    return emit_torch(graph, header, derived)

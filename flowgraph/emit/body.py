@@ -31,6 +31,11 @@ INLINE_ROOM = 60
 """A value is put into the statement that uses it while its own text is at most this long."""
 
 
+def declared_form(node: Node, operands: Sequence[ast.expr]) -> ast.expr | None:
+    """No better form than the one declared with the operation."""
+    return None
+
+
 @dataclass
 class Target:
     """What differs between the numpy and the torch target where statements are concerned."""
@@ -38,7 +43,7 @@ class Target:
     key: str  # which form of an operation
     module: str  # the array library's name
     real: str  # the floating dtype
-    call: Callable[[Node, Sequence[ast.expr]], ast.expr | None] = lambda node, operands: None
+    call: Callable[[Node, Sequence[ast.expr]], ast.expr | None] = declared_form
     """A better form for a node (a module's call in torch), or None for the declared one."""
     wrap: Callable[[ast.expr], ast.expr] | None = None
     """Gives a bare number the floating dtype, where all operands of an operation are numbers."""
@@ -109,6 +114,15 @@ class Body:
             if node.name in needed:
                 self._write(node, self._all_uses[node.name])
         return {w: self._take(w) for w in wanted}
+
+    def assign_sum(self, variable: str, nodes: list[str]) -> None:
+        """Write a variable as the sum of some of the nodes planned."""
+        found = self.write(nodes)
+        total = found[nodes[0]]
+        for node in nodes[1:]:
+            total = ast.BinOp(total, ast.Add(), found[node])
+        self.namer.reserve(variable)
+        self.lines += source.assign(variable, total, depth=self.depth)
 
     def _needed(self, wanted: list[str]) -> set[str]:
         seen: set[str] = set()

@@ -35,7 +35,7 @@ def with_callees(functions: Iterable[Function]) -> list[Function]:
 
 
 def _callees(function: Function) -> list[Function]:
-    scope: Mapping[str, Any] = function.__globals__  # type: ignore[attr-defined]
+    scope: Mapping[str, Any] = function.__globals__
     names = [n.id for n in ast.walk(_tree(function)) if isinstance(n, ast.Name)]
     out: list[Function] = []
     for name in dict.fromkeys(names):

@@ -51,11 +51,11 @@ def find_layers(graph: Graph, *, sequences: bool) -> Layers:
     for chain in chains:
         _add_chain(graph, chain, paths, found)
     for head, parts in tree.items():
-        own = parts.pop("", None)
-        if own is None:
+        whole = parts.pop("", None)
+        if whole is None:
             found.modules[head] = _nested(parts)
             continue
-        found.modules[head] = own
+        found.modules[head] = whole
         found.modules |= {f"{head}.{rest}": made for rest, made in parts.items()}
     return found
 

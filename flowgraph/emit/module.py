@@ -113,6 +113,11 @@ def arrays_at_head(graph: Graph, namer: Namer) -> dict[str, str]:
     return out
 
 
+def entries_of(results: Sequence[Result], found: Mapping[str, ast.expr]) -> ast.Dict:
+    """The values of results as a dict by label."""
+    return ast.Dict([ast.Constant(r.label) for r in results], [found[r.node] for r in results])
+
+
 def shape_items(graph: Graph, type: TensorType) -> list[ast.expr]:
     """A parameter's sizes, written with the module's size constants where they come from them."""
     named = {f"`size {n} = {v}`": n for n, v in graph.constants}
@@ -168,8 +173,12 @@ def _condition(condition: Any, body: Body) -> ast.expr:
         return body.size(condition)
     if not isinstance(condition, tuple):
         return ast.Constant(condition)
-    op, left, right = condition
-    a, b = _condition(left, body), _condition(right, body)
+    op, *sides = condition
+    if op == "not":
+        return ast.UnaryOp(ast.Not(), _condition(sides[0], body))
+    a, b = (_condition(side, body) for side in sides)
+    if op in ("and", "or"):
+        return ast.BoolOp(ast.And() if op == "and" else ast.Or(), [a, b])
     if op == "%":
         return ast.BinOp(a, ast.Mod(), b)
     return ast.Compare(a, [COMPARE[op]()], [b])

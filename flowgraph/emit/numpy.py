@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..graph import Graph, Node, Result
+from ..graph import Graph, Node
 from ..naming import CODE_NAMES, Namer
 from ..types import TensorType
 from . import source
@@ -24,6 +24,7 @@ from .module import (
     arrays_at_head,
     bind_size_lines,
     docstring,
+    entries_of,
     join,
     output_variables,
     reaches_through,
@@ -280,8 +281,8 @@ class _Module:
 
         def finish(body: Body) -> list[str]:
             body.plan([*losses, *(g.node for g in gradients)])
-            self._assign_sum(body, "loss", losses)
-            entries = self._entries(gradients, body.write([g.node for g in gradients]))
+            body.assign_sum("loss", losses)
+            entries = entries_of(gradients, body.write([g.node for g in gradients]))
             short = source.returns(ast.Tuple([call("float", name("loss")), entries], ast.Load()))
             if len(short) == 1:
                 return short
@@ -296,8 +297,8 @@ class _Module:
 
         def finish(body: Body) -> list[str]:
             body.plan([*losses, *dots])
-            self._assign_sum(body, "loss", losses)
-            self._assign_sum(body, "loss_dot", dots)
+            body.assign_sum("loss", losses)
+            body.assign_sum("loss_dot", dots)
             return ["    return float(loss), float(loss_dot)"]
 
         doc = "Return the loss and its derivative along tangents of the parameters."
@@ -308,24 +309,10 @@ class _Module:
 
         def finish(body: Body) -> list[str]:
             found = body.run([p.node for p in products])
-            return source.returns(self._entries(products, found))
+            return source.returns(entries_of(products, found))
 
         doc = "Return the product of the loss's Hessian with a vector, a dict like params."
         return self._derivative("hvp", doc, graph, "vector", finish)
-
-    @staticmethod
-    def _assign_sum(body: Body, variable: str, nodes: list[str]) -> None:
-        """Write `variable` as the sum of some planned values."""
-        found = body.write(nodes)
-        total = found[nodes[0]]
-        for node in nodes[1:]:
-            total = ast.BinOp(total, ast.Add(), found[node])
-        body.namer.reserve(variable)
-        body.lines += source.assign(variable, total)
-
-    @staticmethod
-    def _entries(results: list[Result], found: dict[str, ast.expr]) -> ast.Dict:
-        return ast.Dict([ast.Constant(r.label) for r in results], [found[r.node] for r in results])
 
     def _metrics(self) -> list[str]:
         metrics = self.graph.results_of("metric")

@@ -51,7 +51,7 @@ def number(value: float | int | bool, module: str) -> ast.expr:
     return ast.Constant(value)
 
 
-def literal(value: Any, module: str, sizes: Sizes) -> ast.Call:
+def literal(value: Any, module: str, sizes: Sizes) -> ast.expr:
     """An attr, or nested lists of numbers, as a tree."""
     if isinstance(value, Dim):
         return sizes(value)
@@ -110,7 +110,7 @@ def repeated_operands(form: str) -> frozenset[str]:
 @cache
 def tensor_operands(form: str) -> frozenset[str]:
     """Names that a form passes to a function of PyTorch's, which takes no bare number there."""
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(_parsed(form)):
         if isinstance(node, ast.Call) and ast.unparse(node.func).startswith(("torch.", "F.")):
             if ast.unparse(node.func) != "torch.where":
@@ -139,7 +139,7 @@ def instantiate(
         assert isinstance(made.func, ast.Name)
         made.func.id = renamed.get(made.func.id, made.func.id)
         return made
-    return _Fill(bound, attrs, module, real, sizes).visit(_copy(_parsed(form)))  # type: ignore[no-any-return]
+    return _Fill(bound, attrs, module, real, sizes).visit(_copy(_parsed(form)))
 
 
 def instantiate_form(
@@ -152,7 +152,7 @@ def instantiate_form(
 
     if not isinstance(form, str):
         return _helper_call(form, bound, attrs, module, sizes)
-    return _Fill(bound, attrs, module, real, sizes).visit(_copy(_parsed(form)))  # type: ignore[no-any-return]
+    return _Fill(bound, attrs, module, real, sizes).visit(_copy(_parsed(form)))
 
 
 def _helper_call(form: Any, bound: Mapping[str, Any], attrs: Mapping[str, Any], module: str, sizes: Sizes) -> ast.Call:
@@ -200,7 +200,7 @@ class _Fill(ast.NodeTransformer):
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         many = node.value.id if isinstance(node.value, ast.Name) else ""
         if isinstance(self.bound.get(many), list) and isinstance(node.slice, ast.Constant):
-            return self.bound[many][node.slice.value]  # type: ignore[no-any-return]
+            return self.bound[many][node.slice.value]
         self.generic_visit(node)
         return node
 

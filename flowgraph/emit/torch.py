@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..graph import Graph, Node
 from ..naming import CODE_NAMES, Namer, class_name
 from ..types import TensorType
 from . import source
-from .body import Body, Target
+from .body import Body, Target, declared_form
 from .helpers import modules_used, paste, with_callees
 from .layers import Layers, find_layers
 from .module import (
@@ -24,6 +25,7 @@ from .module import (
     arrays_at_head,
     bind_size_lines,
     docstring,
+    entries_of,
     join,
     output_variables,
     reaches_through,
@@ -36,14 +38,18 @@ DTYPES = {"float32": "torch.float32", "float64": "torch.float64"}
 OWN_METHODS = ("loss", "metrics")
 
 
-def emit_torch(graph: Graph, header: Header) -> str:
-    """The module's text."""
-    return _Module(graph, header).text()
+def emit_torch(graph: Graph, header: Header, derived: Mapping[str, Graph] | None = None) -> str:
+    """The module's text.
+
+    derived: the graph of the explicit backward pass under "vjp", where it is asked for.
+    """
+    return _Module(graph, header, derived or {}).text()
 
 
 class _Module:
-    def __init__(self, graph: Graph, header: Header) -> None:
+    def __init__(self, graph: Graph, header: Header, derived: Mapping[str, Graph]) -> None:
         self.graph = graph
+        self.derived = derived
         self.header = header
         self.real = DTYPES[header.dtype]
         self.helpers: dict[str, Any] = {}
@@ -54,12 +60,20 @@ class _Module:
         self.reserved = set(CODE_NAMES) | set(header.helper_names) | {self.class_name}
 
     def _number(self, value: ast.expr) -> ast.expr:
+        """A number as a tensor, with the dtype and device of an input or a parameter."""
+        for argument in self.graph.inputs:
+            if self.graph[argument].type.elem.kind == "real":
+                return call(f"{self.graph[argument].hint}.new_tensor", value)
+        for param in self.graph.params:
+            return ast.Call(ast.Attribute(self._access(str(self.graph[param].hint)), "new_tensor"), [value], [])
         return call("torch.tensor", value, dtype=attribute(self.real))
 
     def text(self) -> str:
         body = [*self._init(), "", *self._forward()]
         if self.graph.results_of("loss"):
             body += ["", *self._loss()]
+        if "vjp" in self.derived:
+            body += ["", *self._loss_and_grad(self.derived["vjp"])]
         if self.graph.results_of("metric"):
             body += ["", *self._metrics()]
         outputs = self.graph.results_of("output")
@@ -164,20 +178,49 @@ class _Module:
         path = self.layers.calls.get(node.name)
         return None if path is None else ast.Call(self._access(path), list(operands), [])
 
-    def _body(self) -> Body:
+    def _loss_and_grad(self, graph: Graph) -> list[str]:
+        """The backward pass written out, to be laid beside autograd's."""
+        losses = [r.node for r in graph.results_of("loss")]
+        gradients = graph.results_of("gradient")
+        given = takes(graph, targets=True)
+        body = self._body(graph)
+        unpack = []
+        for param in graph.params:
+            variable = body.namer.variable(str(graph[param].hint))
+            unpack += source.assign(variable, self._access(str(graph[param].hint)), depth=2)
+            body.variables[param] = name(variable)
+        wanted = [g.node for g in gradients]
+        body.plan([*losses, *wanted])
+        body.assign_sum("loss", losses)
+        entries = entries_of(gradients, body.write(wanted))
+        sizes = [f"    {line}" for line in bind_size_lines(graph, body, given)]
+        return [
+            "    @torch.no_grad()",
+            *source.signature("loss_and_grad", ["self", *(str(graph[i].hint) for i in given)], depth=1),
+            '        """Return the loss and its gradient, the chain rule written out."""',
+            *unpack,
+            *sizes,
+            "",
+            *body.lines,
+            "",
+            *source.assign("grads", entries, depth=2),
+            "        return loss, grads",
+        ]
+
+    def _body(self, graph: Graph | None = None) -> Body:
         namer = Namer(self.reserved)
         for argument in takes(self.graph, targets=True):
             namer.reserve(str(self.graph[argument].hint))
         body = _TorchBody(
-            self.graph,
-            self.target,
+            graph or self.graph,
+            self.target if graph is None else replace(self.target, call=declared_form),
             self.header.level,
             namer,
             self.helpers,
             renamed=self.header.renamed,
             depth=2,
         )
-        body.layers = self.layers
+        body.layers = self.layers if graph is None else Layers()
         for argument in takes(self.graph, targets=True):
             body.variables[argument] = name(str(self.graph[argument].hint))
         for param in self.graph.params:

@@ -42,6 +42,9 @@ from .initial import Initial
 from .scope import Circle, Scope, Symbol
 from .static import Skip, evaluate, shown, whole
 
+MAX_DEPTH = 32
+"""How deeply the condition of a requirement on symbolic sizes may be nested."""
+
 Place = tuple[str, str, Span]
 """The kind, the name and the place of a declaration."""
 
@@ -129,7 +132,7 @@ class Declarations:
         value = evaluate(condition, self.constants.look_up, self.found)
         message = statement.message or " ".join(condition.span.text.split())
         if isinstance(value, tuple) and value[0] != "%":
-            self.requires.append((value, message, statement.span))
+            self._require_later(value, message, statement)
         elif not isinstance(value, bool):
             what = "a number" if isinstance(value, (int, float, Dim, tuple)) else shown(value)
             self.found.report(
@@ -151,6 +154,25 @@ class Declarations:
                 labels=self._sizes_in(condition),
                 help="change the sizes, here or with --set",
             )
+
+    def _require_later(self, value: Any, message: str, statement: RequireStmt) -> None:
+        """Note a condition on symbolic sizes, which the emitted functions check."""
+        parts = [value]
+        while parts:
+            part = parts.pop()
+            if part[0] == "and":
+                parts += reversed(part[1:])
+            elif _depth(part) > MAX_DEPTH:
+                self.found.report(
+                    "E0903",
+                    "a condition is nested too deeply",
+                    statement.condition.span,
+                    f"more than {MAX_DEPTH} deep",
+                    help="split it into several `require` statements",
+                )
+                raise Skip
+            else:
+                self.requires.append((part, message, statement.span))
 
     def _sizes_in(self, condition: Expr) -> list[tuple[Span | None, str]]:
         """The sizes and consts that a condition names, with their values."""
@@ -299,6 +321,15 @@ class Declarations:
             )
             raise Skip
         return cls(**bind(cls, call, "xi", self.constants.look_up, self.found).attrs)
+
+
+def _depth(condition: Any) -> int:
+    """How deeply a condition is nested, found without recursion; at most one more than allowed."""
+    level, depth = [condition], 0
+    while level and depth <= MAX_DEPTH:
+        level = [side for part in level if isinstance(part, tuple) for side in part[1:]]
+        depth += 1
+    return depth
 
 
 def _declared(statement: Any) -> Iterator[Place]:

@@ -55,6 +55,8 @@ class Ends:
         name = end.name
         if name is None:
             return None  # a constant: the parser has said so
+        if name in self.scope.later and name not in self.scope.symbols:
+            return self._no_circle(end, "equation", self.scope.later[name])
         try:
             symbol = self.scope.look_up(name, end.span)
         except Skip:
@@ -62,20 +64,7 @@ class Ends:
             return None
         circle = self.scope.circles.get(name)
         if circle is None:
-            shown_name = shorten(name)
-            cure = f"declare it by `node {shown_name}` in place of `{symbol.kind}`"
-            if symbol.kind == "equation":
-                cure = f"declare it by `node {shown_name}` in place of the equation, or add to the equation"
-            self.scope.found.report(
-                "E0203",
-                f"a wire cannot end in `{shown_name}`",
-                end.span,
-                f"`{shown_name}` is {article(symbol.kind)}, not a node",
-                labels=[(symbol.span, "made here")],
-                help=f"wires end in circles: {cure}",
-            )
-            self.scope.skipped = True
-            return None
+            return self._no_circle(end, symbol.kind, symbol.span)
         if end.index is None:
             return Dest(end, circle, None, name)
         try:
@@ -84,6 +73,22 @@ class Ends:
             circle.broken = self.scope.skipped = True
             return None
         return Dest(end, circle, cell, f"{name}_{cell}")
+
+    def _no_circle(self, end: End, kind: str, span: Span) -> None:
+        """Report a wire that ends in something that is not a node."""
+        self.scope.skipped = True
+        name = shorten(end.name or "")
+        cure = f"declare it by `node {name}` in place of `{kind}`"
+        if kind == "equation":
+            cure = f"declare it by `node {name}` in place of the equation, or add to the equation"
+        self.scope.found.report(
+            "E0203",
+            f"a wire cannot end in `{name}`",
+            end.span,
+            f"`{name}` is {article(kind)}, not a node",
+            labels=[(span, "made here")],
+            help=f"wires end in circles: {cure}",
+        )
 
     def _cell(self, end: End, size: Size | None, symbol: Symbol) -> int:
         """The number of one circle of a layer, counted from 0."""

@@ -18,7 +18,7 @@ from ..syntax import Binary, Call, Expr, Index, ListExpr, Member, Name, Number, 
 from ..passes.infer import report_mismatch, view
 from ..types import REAL, Dim, Mismatch, TensorType
 from .calls import bind
-from .local import type_of
+from .local import tensor_of
 from .scope import Scope, Symbol, article
 from .static import CONSTANTS, Skip, evaluate, rectangular, shown
 from .walk import Steps, walk
@@ -309,7 +309,7 @@ class Expressions:
         self.paths[path] = self.paths.get(path, 0) + 1
         if self.paths[path] > 1:
             path = f"{path}_{self.paths[path]}"
-        types = [type_of(self.scope, o) for o in operands]
+        types = [tensor_of(self.scope, o, expr.span) for o in operands]
         try:
             parameters = op.parameters(self.scope.unifier, *types)
         except Mismatch as error:

@@ -61,9 +61,10 @@ class Results:
             places[target.name] = target.span
         node = self.expressions.lower(statement.value, Statement(name, whole_call(statement.value)))
         count = len(statement.targets)
+        names = statement.targets[0].span.to(statement.targets[-1].span)
         for index, target in enumerate(statement.targets):
             op = OPS["item"](index=index, count=count)
-            item = self.scope.add(op, [node], hint=target.name, span=target.span)
+            item = self.scope.add(op, [node], hint=target.name, span=names)
             self._define(target, item)
 
     def _named(self, name: str, span: Span, value: Expr) -> str:

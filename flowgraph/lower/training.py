@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
-from ..errors import did_you_mean, shorten
-from ..ops.base import Attr
+from ..errors import Span, shorten
+from ..ops.declared import Attr
 from ..ops.optimiser import OPTIMISERS, SCHEDULES
-from ..syntax import Call, DataFileStmt, DataMadeStmt, DataTableStmt, Expr, Name, TrainStmt
+from ..syntax import Call, DataFileStmt, DataMadeStmt, DataTableStmt, Expr, Keyword, Name, Number, TrainStmt
 from .calls import attr_value, bind
 from .expr import Expressions
 from .program import Training
 from .scope import Scope
-from .static import Skip, evaluate
+from .static import Skip, evaluate, shown
 
 SETTINGS = {
     "epochs": Attr("epochs", "int"),
@@ -21,116 +23,199 @@ SETTINGS = {
     "seed": Attr("seed", "int", 0),
     "clip": Attr("clip", "float"),
     "freeze": Attr("freeze", "str"),
-    "lr": Attr("lr", "float"),
 }
-"""What may stand after the optimiser; `lr` only inside it."""
+"""What may stand after the optimiser."""
 
-POSITIVE = ("epochs", "steps", "batch", "clip")
+LEAST = {"epochs": 1, "steps": 1, "batch": 1, "seed": 0}
+"""The least value of the settings that are whole numbers."""
 
 
 def read_training(statement: TrainStmt, scope: Scope, expressions: Expressions) -> Training:
-    """The checked `train` statement. Raises Skip after reporting an error."""
-    call = statement.optimiser
-    cls = OPTIMISERS.get(call.func)
-    if cls is None:
-        cure = did_you_mean(call.func, OPTIMISERS) or f"optimisers are {', '.join(OPTIMISERS)}"
-        scope.found.report(
-            "E0104", f"there is no optimiser `{shorten(call.func)}`", call.func_span, "not known", help=cure
-        )
+    """The checked `train` statement. Raises Skip after reporting every error of it."""
+    optimiser = None
+    try:
+        optimiser = _Rule(scope, expressions).read(statement.optimiser)
+    except Skip:
+        pass
+    settings = _settings(statement, scope, expressions)
+    if optimiser is None:
         raise Skip
-    plain, rate = _take_rate(call)
-    attrs = bind(cls, plain, None, expressions.static, scope.found).attrs
-    if rate is not None:
-        attrs["lr"] = _schedule(rate, scope, expressions)
-    optimiser = cls(**attrs)
-    _check_ranges(optimiser, call, scope)
-    settings: dict[str, Any] = {}
-    for keyword in statement.settings:
-        attr = SETTINGS.get(keyword.name)
-        if attr is None or keyword.name == "lr":
-            cure = did_you_mean(keyword.name, SETTINGS) or "settings are epochs, steps, batch, seed, clip, freeze"
-            if keyword.name == "lr":
-                cure = f"the rate belongs to the optimiser: `{call.func}(lr=...)`"
-            scope.found.report(
-                "E0402", f"`train` has no setting `{shorten(keyword.name)}`", keyword.span, "not known", help=cure
-            )
-            continue
-        if keyword.name in settings:
-            scope.found.report("E0403", f"`{keyword.name}` is given twice", keyword.span, "given again here")
-            continue
-        try:
-            settings[keyword.name] = _setting(attr, keyword.value, scope, expressions)
-        except Skip:
-            continue
-    if "epochs" in settings and "steps" in settings:
-        scope.found.report(
-            "E0403", "`train` has both epochs and steps", statement.span, "one of them is enough", help="give one"
-        )
     return Training(optimiser, settings, statement.span)
 
 
-def _setting(attr: Attr, expr: Expr, scope: Scope, expressions: Expressions) -> Any:
+# ---------------------------------------------------------------------------------------
+# The optimiser and its learning rate
+
+
+class _Rule:
+    """Reads optimisers and schedules, which may hold a schedule as their `lr`."""
+
+    def __init__(self, scope: Scope, expressions: Expressions) -> None:
+        self.scope = scope
+        self.static = expressions.static
+
+    def read(self, call: Call) -> Any:
+        """The optimiser. Raises Skip after reporting an error."""
+        calls = [call]
+        while (inner := _rate(calls[-1])) is not None:  # `sgd(lr=warmup(cosine(...), ...))`
+            calls.append(inner)
+        made: Any = None
+        failed = False
+        for depth, each in reversed(list(enumerate(calls))):
+            table, what = (SCHEDULES, "learning-rate schedule") if depth else (OPTIMISERS, "optimiser")
+            try:
+                made = self._made(table, what, each, made)
+            except Skip:
+                made, failed = 1, True  # any rate will do to check the rest
+        if failed:
+            raise Skip
+        return made
+
+    def _made(self, table: Mapping[str, Any], what: str, call: Call, rate: Any) -> Any:
+        cls = table.get(call.func)
+        if cls is None:
+            known = f"{what}s are {', '.join(table)}"
+            self.scope.found.report(
+                "E0104",
+                f"there is no {what} `{shorten(call.func)}`",
+                call.func_span,
+                "not known",
+                help=self.scope.found.closest(call.func, table) or known,
+            )
+            raise Skip
+        if rate is not None and any(a.name == "lr" and a.kind == "Any" for a in cls.attrs):
+            attrs = bind(cls, _with_rate(call), None, self.static, self.scope.found).attrs | {"lr": rate}
+        else:
+            attrs = bind(cls, call, None, self.static, self.scope.found).attrs
+        made = cls(**attrs)
+        problems = made.problems()
+        if rate is None and not _is_number(made.lr):
+            problems.append(f"`lr` of `{call.func}` must be a number or a schedule, and it is {shown(made.lr)}")
+        for problem in problems:
+            self.scope.found.report(
+                "E0404",
+                problem,
+                _setting_span(call, problem),
+                "out of range",
+                help=f"change it; `{call.func}` takes {', '.join(f'`{a.name}`' for a in cls.attrs)}",
+            )
+        if problems:
+            raise Skip
+        return made
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _rate(call: Call) -> Call | None:
+    """The schedule that a call is given as its learning rate."""
+    given = [k.value for k in call.keywords if k.name == "lr"] or list(call.args[:1])
+    return given[0] if given and isinstance(given[0], Call) else None
+
+
+def _with_rate(call: Call) -> Call:
+    """The call with a number in place of the schedule, which is read apart."""
+    def plain(expr: Expr) -> Expr:
+        return Number(1, expr.span)
+
+    named = any(k.name == "lr" for k in call.keywords)
+    keywords = tuple(Keyword(k.name, plain(k.value), k.span) if k.name == "lr" else k for k in call.keywords)
+    args = call.args if named else (plain(call.args[0]), *call.args[1:])
+    return Call(call.func, args, keywords, call.func_span, call.span)
+
+
+def _setting_span(call: Call, problem: str) -> Span:
+    """The place of the setting that a problem names first, else of the whole call."""
+    name = re.match(r"`(\w+)`", problem)
+    places = {k.name: k.span for k in call.keywords}
+    return places.get(name.group(1), call.span) if name else call.span
+
+
+# ---------------------------------------------------------------------------------------
+# The settings of the run
+
+
+def _settings(statement: TrainStmt, scope: Scope, expressions: Expressions) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    places: dict[str, Span] = {}
+    for keyword in statement.settings:
+        if keyword.name in places:
+            scope.found.report(
+                "E0403",
+                f"`{keyword.name}` is given twice",
+                keyword.span,
+                "given again here",
+                labels=[(places[keyword.name], "first given here")],
+                help="remove one of them",
+            )
+            continue
+        places[keyword.name] = keyword.span
+        try:
+            settings[keyword.name] = _setting(keyword, statement.optimiser, scope, expressions)
+        except Skip:
+            scope.skipped = True
+    if "epochs" in settings and "steps" in settings:
+        scope.found.report(
+            "E0403",
+            "`train` has both epochs and steps",
+            places["steps"],
+            "a second length of the run",
+            labels=[(places["epochs"], "the first")],
+            help="give one of them",
+        )
+    return settings
+
+
+def _setting(keyword: Keyword, optimiser: Call, scope: Scope, expressions: Expressions) -> Any:
+    attr = SETTINGS.get(keyword.name)
+    if attr is None:
+        cure = scope.found.closest(keyword.name, SETTINGS) or f"settings are {', '.join(SETTINGS)}"
+        cls = OPTIMISERS.get(optimiser.func)
+        if cls is not None and any(a.name == keyword.name for a in cls.attrs):
+            cure = f"it belongs to the optimiser: `{optimiser.func}({keyword.name}=...)`"
+        scope.found.report(
+            "E0402", f"`train` has no setting `{shorten(keyword.name)}`", keyword.span, "not known", help=cure
+        )
+        raise Skip
+    expr = keyword.value
     if attr.name == "batch" and isinstance(expr, Name) and expr.name == "all":
         return "all"
     value = attr_value("train", attr, expr, expressions.static, scope.found)
-    low = 0 if attr.name == "seed" else None
-    bad = (attr.name in POSITIVE and value <= 0) or (low is not None and value < low)
-    if bad:
+    least = LEAST.get(attr.name)
+    bad = attr.name == "clip" and not value > 0
+    if bad or (least is not None and value < least):
+        bound = "more than 0" if least is None else f"at least {least}"
         scope.found.report(
             "E0404",
-            f"`{attr.name}` must be {'at least 0' if attr.name == 'seed' else 'more than 0'}",
+            f"`{attr.name}` must be {bound}",
             expr.span,
-            f"this is {value}",
+            f"this is {shown(value)}",
+            help="give a larger number" + (", or `batch=all`" if attr.name == "batch" else ""),
         )
         raise Skip
     return value
 
 
-def _take_rate(call: Call) -> tuple[Call, Expr | None]:
-    """The optimiser's call without an `lr=schedule(...)`, and that schedule."""
-    kept, rate = [], None
-    for keyword in call.keywords:
-        if keyword.name == "lr" and isinstance(keyword.value, Call):
-            rate = keyword.value
-        else:
-            kept.append(keyword)
-    args = list(call.args)
-    if args and isinstance(args[0], Call) and rate is None:
-        rate = args.pop(0)  # type: ignore[assignment]
-    return Call(call.func, tuple(args), tuple(kept), call.func_span, call.span), rate
-
-
-def _schedule(expr: Expr, scope: Scope, expressions: Expressions) -> Any:
-    assert isinstance(expr, Call)
-    cls = SCHEDULES.get(expr.func)
-    if cls is None:
-        cure = did_you_mean(expr.func, SCHEDULES) or f"schedules are {', '.join(SCHEDULES)}"
-        scope.found.report(
-            "E0104",
-            f"there is no learning-rate schedule `{shorten(expr.func)}`",
-            expr.func_span,
-            "not known",
-            help=cure,
-        )
-        raise Skip
-    schedule = cls(**bind(cls, expr, None, expressions.static, scope.found).attrs)
-    _check_ranges(schedule, expr, scope)
-    return schedule
-
-
-def _check_ranges(made: Any, call: Call, scope: Scope) -> None:
-    for problem in made.problems():
-        scope.found.report("E0404", problem, call.span, "out of range")
+# ---------------------------------------------------------------------------------------
+# Data
 
 
 def read_data(statement: Any, scope: Scope, expressions: Expressions) -> Any:
-    """The `data` statement, its static parts checked."""
+    """The `data` statement, the share of its `split` checked.
+
+    Raises Skip after reporting an error. What the data hold is checked by `flowgraph.data`.
+    """
     assert isinstance(statement, (DataFileStmt, DataTableStmt, DataMadeStmt))
     if isinstance(statement, DataFileStmt) and statement.split is not None:
         value = evaluate(statement.split, expressions.static, scope.found)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
+        if not _is_number(value) or not 0 < value < 1:
             scope.found.report(
-                "E0404", "`split` is the share used for training, between 0 and 1", statement.split.span, "not so"
+                "E0404",
+                "the share of the data that is for training must lie between 0 and 1",
+                statement.split.span,
+                f"this is {shown(value)}",
+                help='for example `data "digits.csv" split 0.8`',
             )
             raise Skip
     return statement

@@ -7,6 +7,7 @@ from . import (  # noqa: F401
     class_loss,
     control,
     creator,
+    derivative,
     einsum,
     elementwise,
     gather,

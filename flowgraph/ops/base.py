@@ -337,10 +337,32 @@ class Elementwise(Op, abstract=True):
 
 
 def scaled(value: Value, factor: Value | float) -> Value:
-    """The product; no operation where the factor is the number 1, a sign change for -1."""
-    if isinstance(factor, Value) or abs(factor) != 1:
-        return value * factor
-    return value if factor == 1 else -value
+    """A derivative times a partial; no operation for the number 1, a sign change for -1.
+
+    What `where` has set to 0 stays 0, whatever the partial is there: `where(c, v, 0) * p` is
+    made `where(c, v * p, 0)`. So the gradient of `where(x > 0, log(x), 0)` at x = 0 is 0, where
+    0 times 1/0 would not be a number.
+    """
+    if not isinstance(factor, Value) and factor == 1:
+        return value
+    chosen = _chosen(value)
+    if chosen is not None:
+        condition, *branches = chosen
+        return fn.where(condition, *(0.0 if b is None else scaled(b, factor) for b in branches))
+    return value * factor if isinstance(factor, Value) or factor != -1 else -value
+
+
+def _chosen(value: Value) -> tuple[Value, Value | None, Value | None] | None:
+    """Condition and branches of a `where` with a literal 0, which stands as None."""
+    graph = value.builder.graph
+    node = graph[value.name]
+    if node.op.name != "where":
+        return None
+    zeros = [graph[o].op.name == "const" and graph[o].op.value == 0.0 for o in node.operands[1:]]
+    if not any(zeros):
+        return None
+    condition, a, b = (Value(value.builder, o) for o in node.operands)
+    return condition, None if zeros[0] else a, None if zeros[1] else b
 
 
 class LinearMap(Op, abstract=True):

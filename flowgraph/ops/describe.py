@@ -29,6 +29,7 @@ GROUPS = (
     "layers",
     "losses",
     "metrics",
+    "derivatives",
 )
 """The chapters of the listing, in order; a group that is not named here comes after them."""
 

@@ -95,7 +95,7 @@ def last_size(op: Op, u: Unifier, type: TensorType, slot: int) -> Dim:
             f"`{op.name}` needs a size known at compile time",
             blame=[(slot, f"is {describe(u.tensor(type))}")],
             help=f"its parameters cannot depend on the symbolic size {size}",
-            code="E0301",
+            code="E0308",
             sizes=(size,),
         )
     return size

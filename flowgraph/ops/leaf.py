@@ -30,6 +30,7 @@ from .base import (
     Op,
     Sample,
     Value,
+    apply,
     fn,
     need_equal,
     real,
@@ -265,6 +266,13 @@ class Item(Op):
                 help="write one name for each value",
             )
         return types[0].items[self.index]
+
+    def jvp(self, tangents: Sequence[Value | None], y: Value, *xs: Value) -> Value | None:
+        return None if tangents[0] is None else apply(self, tangents[0])
+
+    def vjp(self, cotangent: Value, y: Value, *xs: Value) -> list[Any]:
+        """The cotangent of a value that is several is a list, with None for the others' zero."""
+        return [[cotangent if i == self.index else None for i in range(self.count)]]
 
 
 def batch_mean(values):

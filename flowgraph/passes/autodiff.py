@@ -7,7 +7,7 @@ kept as they are, each evaluated once, and that only what depends on `wrt` is di
 
 Reverse mode walks the nodes backwards; the cotangent of a value used several times is the sum
 of what its users send, the last user's first. Where an operand was broadcast, its cotangent is
-summed over the axes it was repeated along.
+summed over the axes it was repeated along. Called graphs are put in place of their calls first.
 """
 
 from __future__ import annotations
@@ -20,8 +20,12 @@ from ..graph import Builder, Graph, Node, Result, renamed
 from ..ops.base import Composite, Op, Value, constant, fn
 from ..types import TensorType, TupleType
 from .base import Pass
+from .inline import Inline
 
 MAX_EXPANSIONS = 20
+
+Cotangent = Value | list[Value | None]
+"""Of a node with one value, and of a node with several."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,12 @@ class Vjp(Pass):
     wrt: tuple[str, ...] = ()
 
     def run(self, graph: Graph) -> Graph:
+        graph = Inline().run(graph)
         wrt = self.wrt or graph.params
         losses = [r.node for r in graph.results_of("loss")]
         graph = expand_composites(graph, wrt, losses)
         out, builder = _copy(graph)
-        seeds = {loss: constant(builder, 1.0) for loss in dict.fromkeys(losses)}
+        seeds = {loss: constant(builder, float(losses.count(loss))) for loss in dict.fromkeys(losses)}
         cotangents = pull_back(graph, builder, seeds, wrt)
         results = list(graph.results)
         for name in wrt:
@@ -65,6 +70,7 @@ class Jvp(Pass):
     def run(self, graph: Graph) -> Graph:
         from ..ops import OPS
 
+        graph = Inline().run(graph)
         wrt = self.wrt or graph.params
         ends = [r.node for r in graph.results]
         graph = expand_composites(graph, wrt, ends)
@@ -108,7 +114,8 @@ def _push(builder: Builder, node: Node, tangents: Mapping[str, Value]) -> Value 
     y = Value(builder, node.name)
     builder.of = node.name
     found = node.op.jvp(given, y, *values)
-    found = None if found is None else spread_to(found, y)
+    if found is not None and not isinstance(node.type, TupleType):
+        found = spread_to(found, y)
     builder.of = None
     if found is None or found.name in {v.name for v in (y, *values, *given) if v is not None}:
         return found
@@ -136,29 +143,44 @@ def pull_back(
     cotangents of the ends.
     """
     active = graph.depends_on(wrt) & graph.ancestors(seeds)
-    cotangents = {name: value for name, value in seeds.items() if name in active}
+    cotangents: dict[str, Cotangent] = {name: value for name, value in seeds.items() if name in active}
     for node in reversed(list(graph)):
-        if node.name not in active or node.name not in cotangents:
+        cotangent = cotangents.get(node.name)
+        if cotangent is None:
             continue
-        cotangent = cotangents[node.name]
-        name_after(builder, cotangent, node)
-        if not node.operands or not any(o in active for o in node.operands):
+        if isinstance(cotangent, Value):
+            name_after(builder, cotangent, node)
+        if not any(o in active for o in node.operands):
             continue
         builder.of = node.name
         values = [Value(builder, o) for o in node.operands]
         sent = node.op.vjp(cotangent, Value(builder, node.name), *values)
+        shared = {v.name for v in (cotangent, *sent) if isinstance(v, Value)}
         for operand, value, part in zip(node.operands, values, sent, strict=True):
-            if part is None or operand not in active or not _is_real(value.type):
+            if part is None or operand not in active:
                 continue
-            part = unbroadcast(part, value)
-            old = cotangents.get(operand)
-            total = part if old is None else old + part
-            shared = {v.name for v in (cotangent, *sent) if isinstance(v, Value)}
-            if total.name not in shared:
+            total = _added(cotangents.get(operand), part, value)
+            if isinstance(total, Value) and total.name not in shared:
                 total = _called_after(builder, total, graph[operand])
-            cotangents[operand] = total
+            if total is not None:
+                cotangents[operand] = total
     builder.of = None
-    return cotangents
+    return {name: value for name, value in cotangents.items() if isinstance(value, Value)}
+
+
+def _added(old: Cotangent | None, part: Cotangent, value: Value) -> Cotangent | None:
+    """The cotangent of a value with one more part, which one of its users sends.
+
+    A value that is several has a list, entry by entry, with None for zero. None where the value
+    is no real and so has no cotangent.
+    """
+    if isinstance(part, Value):
+        if not _is_real(value.type):
+            return old
+        part = unbroadcast(part, value)
+        return old + part if isinstance(old, Value) else part
+    known = old if isinstance(old, list) else [None] * len(part)
+    return [a + b if a is not None and b is not None else a or b for a, b in zip(known, part, strict=True)]
 
 
 def _called_after(builder: Builder, cotangent: Value, node: Node) -> Value:

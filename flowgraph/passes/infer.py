@@ -131,7 +131,7 @@ class _Inference:
             if self.found.has_errors and not self.graph.users(name):
                 continue  # its use may be what has the error
             if unknown and not any(user.name in self.failed for user in self.graph.users(name)):
-                report_unknown(self.found, unknown[0], self.graph[name].span)
+                report_unknown(self.found, unknown[0], None, self.graph[name].span)
             if symbolic:
                 self._report_symbolic(self.graph[name], type, symbolic[0])
 
@@ -230,13 +230,15 @@ def _check_size(type: Type) -> None:
 # Reporting
 
 
-def report_unknown(found: Diagnostics, size: Unknown, span: Span | None) -> None:
+def report_unknown(
+    found: Diagnostics, size: Unknown, span: Span | None, declared: Span | None = None
+) -> None:
     """Report a size that nothing fixes (E0301); `span` is where it is needed.
 
-    A size that is reported already is not reported again.
+    declared: the place to show where the size has none. What is reported already is not again.
     """
     place = size.origin.span if size.origin is not None else None
-    at = place or span
+    at = place or span or declared
     if any(d.code == "E0301" and d.span == at for d in found.items):
         return
     found.report(
@@ -256,6 +258,8 @@ class View:
     text: str
     span: Span | None
     type: Any
+    is_named: bool = True
+    """Whether the diagram has a name for it; else the text is the expression itself."""
 
 
 def view(node: Node | None, name: str, type: Any) -> View:
@@ -264,8 +268,10 @@ def view(node: Node | None, name: str, type: Any) -> View:
         return View(f"`{shorten(name)}`", None, type)
     if node.hint is not None:
         return View(f"`{shorten(node.hint)}`", node.span, type)
-    text = node.op.name if node.span is None else node.span.source.text[node.span.start : min(node.span.end, node.span.start + 200)]
-    return View(f"`{shorten(' '.join(text.split()), 40)}`", node.span, type)
+    text = node.op.name
+    if node.span is not None:
+        text = node.span.source.text[node.span.start : min(node.span.end, node.span.start + 200)]
+    return View(f"`{shorten(' '.join(text.split()), 40)}`", node.span, type, is_named=False)
 
 
 def report_mismatch(
@@ -295,7 +301,7 @@ def _origin(operand: View, size: Any, at: Span | None) -> list[tuple[Span, str]]
     if place is not None and at is not None and _inside(place, at):
         place = None  # it is part of what the error points at
     if origin is None or origin.span is None:
-        return [] if place is None else [(place, f"{operand.text} is made here")]
+        return [] if place is None or not operand.is_named else [(place, f"{operand.text} is made here")]
     if origin.text:
         line = f" (line {origin.span.line})"
         if place is None or operand.span is None:

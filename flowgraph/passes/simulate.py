@@ -66,7 +66,7 @@ def _bind_shape(name: str, type: TensorType, shape: tuple[int, ...], sizes: dict
             raise ShapeClash(name, f"`{name}` has size {given} where {size} = {size.at(sizes)} is needed")
 
 
-OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+OPERATORS: dict[str, Callable[..., Any]] = {
     "==": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
     "<": lambda a, b: a < b,
@@ -74,6 +74,9 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     ">": lambda a, b: a > b,
     ">=": lambda a, b: a >= b,
     "%": lambda a, b: a % b,
+    "and": lambda a, b: a and b,
+    "or": lambda a, b: a or b,
+    "not": lambda a: not a,
 }
 
 
@@ -82,6 +85,6 @@ def holds(condition: Any, sizes: Mapping[str, int]) -> Any:
     if isinstance(condition, Dim):
         return condition.at(sizes)
     if isinstance(condition, tuple):
-        op, left, right = condition
-        return OPERATORS[op](holds(left, sizes), holds(right, sizes))
+        op, *sides = condition
+        return OPERATORS[op](*(holds(side, sizes) for side in sides))
     return condition
