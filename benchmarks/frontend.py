@@ -123,7 +123,9 @@ def wires(folder: Path, runs: int = 3) -> None:
         ratio = statistics.median(c[0] / b[0] for c, b in rounds)
         peak = max(c[1] for c, _ in rounds)
         per_wire[count] = check / count
-        print(f"| {count} | {1e6 * check / count:.0f} | {1e6 * bare / count:.0f} | {ratio:.2f} | {peak:.0f} |")
+        print(
+            f"| {count} | {1e6 * check / count:.0f} | {1e6 * bare / count:.0f} | {ratio:.2f} | {peak:.0f} |"
+        )
     growth = per_wire[COUNTS[-1]] / per_wire[COUNTS[0]]
     print(f"\nTime per wire from {COUNTS[0]} to {COUNTS[-1]} wires grows by {growth:.2f} (at most 1.3).")
 

@@ -64,8 +64,8 @@ CODES: dict[str, str] = {
     "E0505": "parameters in a file do not fit the diagram",
     # targets
     "E0601": "the target cannot compile an operation",
-    "E0603": "there is no loss to differentiate",
     "E0602": "a name cannot be used in the emitted code",
+    "E0603": "there is no loss to differentiate",
     # the command
     "E0701": "an output file cannot be written",
     "E0702": "an optional package is missing",

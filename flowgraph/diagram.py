@@ -24,10 +24,13 @@ from .passes.cancel import Cancel
 from .passes.check import Check
 from .passes.cse import Cse
 from .passes.dce import Dce
+from .passes.expand_grad import ExpandDerivatives
 from .passes.fold import Fold
 from .passes.infer import InferTypes
 from .passes.inline import Inline
 from .passes.keep import Keep
+from .passes.pick import Pick
+from .passes.signs import Signs
 from .passes.simplify import Simplify
 from .passes.split_sums import SplitSums
 from .syntax import File
@@ -52,6 +55,9 @@ DERIVED: dict[str, tuple[Pass, ...]] = {
 }
 """The emitted functions with derivatives, each with the passes that differentiate."""
 
+TIDY: tuple[Pass, ...] = (Cancel(), Simplify(), Cancel(), Pick(), Signs(), Simplify(), Cse(), Dce())
+"""What makes a derived graph readable."""
+
 EXTRAS = {"numpy": ("jvp", "hvp"), "torch": ("vjp",)}
 """What `--with` may ask for, by target."""
 
@@ -71,7 +77,8 @@ def paused_collector() -> Iterator[None]:
 class Diagram:
     """A checked diagram.
 
-    file: its syntax tree. program: what it comes to. graph: the typed graph of one example.
+    file: its syntax tree. program: what it comes to. graph: the typed graph of one example, with
+    the derivatives it asks for as requests; expanded: with their computation in their place.
     """
 
     def __init__(
@@ -97,6 +104,8 @@ class Diagram:
             typed = Pipeline((InferTypes(rest), Check(rest))).run(self.program.graph)
             if is_whole:
                 self._check_data(rest)
+            if not rest.has_errors and not broken:
+                self.expanded: Graph = Pipeline((ExpandDerivatives(rest),)).run(typed)
         except FlowError as error:
             rest = Diagnostics(list(error.diagnostics))
         found.items += without_echoes(rest.items, found.items, self.file) if broken else rest.items
@@ -128,11 +137,11 @@ class Diagram:
 
     def batched(self, observe: Observer | None = None) -> Graph:
         """The graph over a batch of examples, as written."""
-        return Pipeline((Batch(),)).run(self.graph, observe)
+        return Pipeline((Batch(),)).run(self.expanded, observe)
 
     def optimised(self, level: int = 1, observe: Observer | None = None) -> Graph:
         """The graph that is emitted at a level."""
-        return pipeline(level).run(self.graph, observe)
+        return pipeline(level).run(self.expanded, observe)
 
     def differentiated(
         self, level: int = 1, function: str = "loss_and_grad", observe: Observer | None = None
@@ -141,14 +150,18 @@ class Diagram:
 
         function: one of DERIVED. Raises FlowError (E0603) where there is no loss.
         """
+        return derivative_pipeline(level, function).run(self._with_loss(f"`{function}`"), observe)
+
+    def _with_loss(self, what: str) -> Graph:
+        """The expanded graph, which must have a loss. Raises FlowError (E0603)."""
         if not self.graph.results_of("loss"):
             raise fail(
                 "E0603",
-                f"`{function}` needs a loss, and the diagram has none",
+                f"{what} needs a loss, and the diagram has none",
                 path=self.source.path,
                 help="add a statement such as `loss mse(f, y)`",
             )
-        return derivative_pipeline(level, function).run(self.graph, observe)
+        return self.expanded
 
     def compile(
         self, target: str = "numpy", *, level: int = 1, dtype: str = "float32", extras: Sequence[str] = ()
@@ -171,7 +184,14 @@ class Diagram:
             return emit(graph, Path(self.source.path).name, __version__, target, level, dtype, derived)
 
     def stage(
-        self, name: str, *, target: str = "numpy", level: int = 1, dtype: str = "float32", spans: bool = False
+        self,
+        name: str,
+        *,
+        target: str = "numpy",
+        level: int = 1,
+        dtype: str = "float32",
+        extras: Sequence[str] = (),
+        spans: bool = False,
     ) -> str:
         """A stage on the way to the code as text, by its name in STAGES. Raises ValueError.
 
@@ -182,7 +202,7 @@ class Diagram:
 
             return print_tree(self.file)
         if name == "code":
-            return self.compile(target, level=level, dtype=dtype)
+            return self.compile(target, level=level, dtype=dtype, extras=extras)
         from .text import print_graph
 
         if name == "graph":
@@ -202,6 +222,17 @@ class Diagram:
             return print_graph(self.optimised(level), spans=spans)
         raise ValueError(f"no stage {name!r}")
 
+    def explain(self, *, backward: bool = False, saved: bool = False) -> str:
+        """The equations of one example, and with `backward` the chain rule. Raises FlowError.
+
+        saved: also what the forward pass keeps for the backward pass.
+        """
+        from .explain import explain
+
+        passes = (Keep(("loss",)), Fold(), Simplify(), Vjp(), Dce(), Fold(), *TIDY)
+        differentiated = Pipeline(passes).run(self._with_loss("the backward pass")) if backward else None
+        return explain(Pipeline((Fold(), Simplify())).run(self.graph), differentiated, saved=saved)
+
     def run(
         self,
         inputs: Mapping[str, Any] | None = None,
@@ -217,14 +248,14 @@ class Diagram:
         """
         from .run import run_program
 
-        return run_program(self.program, self.graph, self.source.path, inputs, data, params, seed)
+        return run_program(self.program, self.expanded, self.source.path, inputs, data, params, seed)
 
 
 def pipeline(level: int) -> Pipeline:
     """The passes from a typed graph to what is emitted at a level."""
     if level == 0:
         return Pipeline((Batch(), Inline(), SplitSums()))
-    return Pipeline((Fold(), Simplify(), Batch(), Inline(), Simplify(), Cse(), Dce(), SplitSums()))
+    return Pipeline((Fold(), Simplify(), Batch(), Inline(), *TIDY, SplitSums()))
 
 
 def derivative_pipeline(level: int, function: str) -> Pipeline:
@@ -232,9 +263,8 @@ def derivative_pipeline(level: int, function: str) -> Pipeline:
     differentiate = DERIVED[function]
     if level == 0:
         return Pipeline((Batch(), Inline(), *differentiate, SplitSums()))
-    before = (Fold(), Simplify(), Batch(), Inline(), Simplify())
-    after = (Dce(), Fold(), Cancel(), Simplify(), Cancel(), Simplify(), Cse(), Dce(), SplitSums())
-    return Pipeline((*before, *differentiate, *after))
+    before = (Fold(), Simplify(), Batch(), Inline(), *TIDY)
+    return Pipeline((*before, *differentiate, Dce(), Fold(), *TIDY, SplitSums()))
 
 
 def load(

@@ -126,9 +126,7 @@ class Diagnostic:
         if self.span is not None:
             row |= _place(self.span)
         row["label"] = self.label
-        row["labels"] = [
-            {"file": at.source.path, **_place(at), "text": text} for at, text in self.labels
-        ]
+        row["labels"] = [{"file": at.source.path, **_place(at), "text": text} for at, text in self.labels]
         row["help"] = self.help
         return json.dumps(row)
 
@@ -218,15 +216,18 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         alike = (k for k in pool if abs(len(k) - len(name)) <= 2 and k[:1].lower() == name[:1].lower())
         pool = list(itertools.islice(alike, MAX_POOL))
     lower = {k.lower(): k for k in reversed(pool)}
-    close = difflib.get_close_matches(name.lower(), sorted(lower), n=1, cutoff=0.6)
-    return f"did you mean `{lower[close[0]]}`?" if close else ""
+    wanted = name.lower()
+    for close in difflib.get_close_matches(wanted, sorted(lower), n=3, cutoff=0.6):
+        alike = difflib.SequenceMatcher(None, wanted, close).ratio() >= 0.7
+        if alike or close[0] == wanted[0] or sorted(close) == sorted(wanted):
+            return f"did you mean `{lower[close]}`?"
+    return ""
 
 
 def shorten(text: str, limit: int = 60) -> str:
     """User text fit to stand in a message: one line, printable, at most `limit` characters."""
     clean = "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii")
-        for c in text[: limit + 1]
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[: limit + 1]
     )
     return clean if len(text) <= limit else clean[: limit - 3] + "..."
 
@@ -272,9 +273,7 @@ def _render_one(d: Diagnostic, paint: _Paint) -> str:
     for at, _, _ in marks:
         if at.source not in sources:
             sources.append(at.source)
-    rows = [
-        (at.source, at.source.position(at.start)[0], at, text, main) for at, text, main in marks
-    ]
+    rows = [(at.source, at.source.position(at.start)[0], at, text, main) for at, text, main in marks]
     width = max(len(str(row[1])) for row in rows)
     gutter = " " * (width + 2) + "|"
     for source in sources:
@@ -296,9 +295,7 @@ def _render_one(d: Diagnostic, paint: _Paint) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _excerpt(
-    source: Source, number: int, rows: list, width: int, paint: _Paint, style: str
-) -> list[str]:
+def _excerpt(source: Source, number: int, rows: list, width: int, paint: _Paint, style: str) -> list[str]:
     """A source line and, under it, a line of carets or dashes for each mark on it."""
     text = source.line(number)
     start = source.starts[number - 1]

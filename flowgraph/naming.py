@@ -108,6 +108,7 @@ MODULE_NAMES = frozenset(
         "half",
         "ipu",
         "load_state_dict",
+        "metrics",
         "modules",
         "mtia",
         "named_buffers",

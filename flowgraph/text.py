@@ -10,7 +10,8 @@
 
 A line gives a node's name, its type (`?` where it is not inferred yet), its operation, the
 operands, and the attrs that differ from their defaults. `%` marks a value that nobody named,
-`h_2{h}` one that the diagram calls `h`. Graphs that a node holds stand indented under it, as
+`h_2{h}` one that the diagram calls `h`; `of z` ends the lines of a backward pass that belong to
+the forward node `z`. Graphs that a node holds stand indented under it, as
 `@1`, `@2`, ... of its attrs. The unknown sizes of a graph not yet inferred are `_1`, `_2`, ...
 
 Assumes of operations and initialisers only that they have `name` and `values`. Promises the
@@ -111,6 +112,8 @@ class _Printer:
             elif attr.required or not _same(value, attr.default):
                 arguments.append(f"{attr.name}={self.value(value, inner, holds_sizes(attr))}")
         said = f"{_reference(node)}{hint}: {type_text} = {node.op.name}({', '.join(arguments)})"
+        if node.of is not None:
+            said += f" of {node.of}"
         if self.spans and node.span is not None:
             said += f"  # {' '.join(node.span.source.path.split())}:{node.span.line}"
         return said

@@ -17,7 +17,6 @@ from .types import Dim, Elem, TensorType, TupleType, Unknown
 
 MAX_DEPTH = 200
 HEAD = ("sizes", "batch", "constants", "require", "inputs", "targets", "params")
-ROLES = ("output", "loss", "metric")
 
 
 def read_graph(text: str, ops: Any) -> Graph:
@@ -59,6 +58,7 @@ class _Made:
     attrs: dict[str, Any]
     held: list[Graph]
     span: Span
+    of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class _Reader(Tokens):
             graph.requires.append(Requirement(condition, self.string()))
         elif word in HEAD:
             graph.listed[word] = self.listed(self.reference)
-        elif word in ROLES:
+        elif ("sign", "=") in self.tokens:  # the role of a result
             label = self.label()
             self.sign("=")
             node = self.reference()
@@ -153,6 +153,8 @@ class _Reader(Tokens):
             self.argument(made)
             if self.peek() != ("sign", ")"):
                 self.sign(",")
+        if self.at < len(self.tokens) and self.word("of"):
+            made.of = self.name()
         self.open[-1].nodes.append(made)
 
     def argument(self, made: _Made) -> None:
@@ -201,9 +203,8 @@ class _Reader(Tokens):
                     self.refuse(f"`{operand}` is not defined above")
             if made.name in graph:
                 self.refuse(f"`{made.name}` is defined twice")
-            graph.add(
-                Node(made.name, self.operation(made), tuple(made.operands), made.type, made.hint, made.span)
-            )
+            op, operands = self.operation(made), tuple(made.operands)
+            graph.add(Node(made.name, op, operands, made.type, made.hint, made.span, made.of))
         for name in (*(n for names in said.listed.values() for n in names), *(r.node for r in said.results)):
             if name not in graph:
                 self.refuse(f"`{name}` is not in the graph")

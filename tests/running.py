@@ -79,7 +79,7 @@ class Engine:
         return self.target if self.target == "simulator" else f"{self.target}-O{self.level}-{self.dtype}"
 
     @property
-    def tolerance(self) -> dict[str, float]:
+    def tolerance(self) -> dict[str, Any]:
         """Relative and absolute: rounding alone, a few units in the last place of each sum."""
         return {"rtol": 1e-12, "atol": 1e-12} if self.dtype == "float64" else {"rtol": 2e-5, "atol": 2e-5}
 
@@ -167,7 +167,7 @@ EMITTED = [
 ENGINES = [SIMULATOR, *EMITTED]
 
 
-def same(actual: Answer, expected: Answer, **tolerance: float) -> None:
+def same(actual: Answer, expected: Answer, **tolerance: Any) -> None:
     """Assert that two answers agree, shapes and nan included."""
     assert len(actual.outputs) == len(expected.outputs)
     for ours, theirs in zip(actual.outputs, expected.outputs, strict=True):

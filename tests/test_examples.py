@@ -571,6 +571,6 @@ def test_xor_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["run", str(EXAMPLES[name]), "--trace"]) == 0
         rows = [line.replace("|", " ").split() for line in capsys.readouterr().out.splitlines()[:5]]
         head = ["x1", "x2", *(key.replace("xi", "ξ") for key in XOR_CIRCLES)]
-        columns = [BITS["x1"], BITS["x2"], *XOR_CIRCLES.values()]
+        columns: list[Any] = [BITS["x1"], BITS["x2"], *XOR_CIRCLES.values()]
         expected = [[f"{v:g}" for v in row] for row in zip(*columns, strict=True)]
         assert rows == [head, *expected]

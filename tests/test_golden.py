@@ -45,7 +45,7 @@ def test_no_golden_file_is_left_over(leftover_golden: list[Path]) -> None:
 
 def test_golden_code_is_formatted_and_clean() -> None:
     """With ruff's own defaults: 88 columns, and the rules it has on unless told otherwise."""
-    files = [GOLDEN / "code", GOLDEN / "code_in_float64"]
+    files = [str(GOLDEN / "code"), str(GOLDEN / "code_in_float64")]
     for command in (["check"], ["format", "--check"]):
         ruff = [sys.executable, "-m", "ruff", *command, "--isolated", "--no-cache", *files]
         done = subprocess.run(ruff, capture_output=True, text=True, check=False)

@@ -11,13 +11,17 @@ import click
 from .options import FILE, json_option, max_nodes_option, set_option
 from .output import Output
 
-STAGES = ("ast", "graph", "typed", "batched", "optimised", "code")
+STAGES = ("ast", "graph", "typed", "batched", "grad", "optimised", "code")
+
+
+def _names(ctx: click.Context, param: click.Parameter, given: str | None) -> list[str]:
+    return [name.strip() for name in (given or "").split(",") if name.strip()]
 
 
 @click.command("compile")
 @click.argument("file", type=FILE)
 @click.option("--target", type=click.Choice(["numpy", "torch"]), default="numpy", show_default=True)
-@click.option("-o", "out", type=click.Path(), metavar="OUT", help="Write here, not to standard output.")
+@click.option("-o", "out", type=FILE, metavar="OUT", help="Write here, not to standard output.")
 @click.option(
     "-O",
     "level",
@@ -25,6 +29,13 @@ STAGES = ("ast", "graph", "typed", "batched", "optimised", "code")
     default="1",
     show_default=True,
     help="0: a statement for every node; 1: simplified.",
+)
+@click.option(
+    "--with",
+    "extras",
+    metavar="NAME,...",
+    callback=_names,
+    help="Further functions: jvp, hvp (numpy), vjp (torch).",
 )
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
 @click.option(
@@ -42,6 +53,7 @@ def command(
     target: str,
     out: str | None,
     level: str,
+    extras: list[str],
     dtype: str,
     stage: str,
     spans: bool,
@@ -53,11 +65,18 @@ def command(
     if check and out is None:
         raise click.UsageError("--check compares with a file: name it with -o")
     output.has_product = out in (None, "-")
-    from ..diagram import load
+    from ..diagram import EXTRAS, load
 
+    unknown = [name for name in extras if name not in EXTRAS[target]]
+    if unknown:
+        known = ", ".join(EXTRAS[target])
+        raise click.UsageError(f"--with {unknown[0]}: the {target} target has {known}")
     diagram = load(file, settings=settings, max_nodes=max_nodes)
     output.diagnostics(diagram.warnings)
-    text = diagram.stage(stage, target=target, level=int(level), dtype=dtype, spans=spans)
+    if stage == "code":
+        text = diagram.compile(target, level=int(level), dtype=dtype, extras=extras)
+    else:
+        text = diagram.stage(stage, level=int(level), spans=spans)
     if out is None or out == "-":
         output.product(text)
     elif check:
@@ -71,10 +90,18 @@ def _write(file: str, out: str, text: str) -> None:
     from ..errors import fail
     from ..writing import write_text
 
-    if file != "-" and Path(out).exists() and Path(out).samefile(file):
+    if _is_same(file, out):
         message = f"`{out}` is the diagram itself, and would be overwritten"
         raise fail("E0701", message, help="choose another name for the output", path=out)
     write_text(out, text)
+
+
+def _is_same(file: str, out: str) -> bool:
+    """Whether two paths are one file; paths that lead nowhere are not."""
+    try:
+        return file != "-" and Path(out).samefile(file)
+    except (OSError, ValueError):
+        return False
 
 
 def _compare(out: str, text: str) -> None:
@@ -83,8 +110,8 @@ def _compare(out: str, text: str) -> None:
 
     try:
         old = Path(out).read_bytes().decode("utf-8", errors="backslashreplace")
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
+    except (OSError, ValueError) as error:
+        why = (getattr(error, "strerror", None) or str(error)).lower()
         raise fail("E0703", f"`{out}` cannot be compared: {why}", help="compile it first", path=out) from None
     if old == text:
         return

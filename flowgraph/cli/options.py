@@ -18,7 +18,15 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\
 MAX_DIGITS = 300
 MAX_DEPTH = 32
 
-FILE = click.Path(allow_dash=True)
+
+class FileName(click.Path):
+    """The name of a file, taken as it is: whether it can be used is said in our own words."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value
+
+
+FILE = FileName()
 
 
 def number(text: str) -> int | float | None:

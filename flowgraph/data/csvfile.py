@@ -227,7 +227,7 @@ def _whole(text: str) -> int | None:
     if value is None or not value.is_integer():
         return None
     digits = text.lstrip("+-")
-    return int(text) if digits.isdigit() and digits.isascii() and len(digits) < 19 else int(value)
+    return int(text) if digits.isdigit() and digits.isascii() and len(digits) < 20 else int(value)
 
 
 __all__ = ["read_csv"]

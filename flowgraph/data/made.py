@@ -28,6 +28,7 @@ from ..ops import OPS
 from ..ops.declared import Attr
 from ..passes.base import Pipeline
 from ..passes.batch import Batch
+from ..passes.expand_grad import ExpandDerivatives
 from ..passes.infer import InferTypes
 from ..passes.simulate import simulate
 from ..syntax import Call, DataMadeStmt, Expr
@@ -276,7 +277,7 @@ class _Columns:
         results = [Result("output", name, node) for name, node in nodes.items()]
         graph.close(draws, (), (), results)
         typed = Pipeline((InferTypes(self.found),)).run(graph)
-        return None if self.found.has_errors else typed
+        return None if self.found.has_errors else ExpandDerivatives(self.found).run(typed)
 
     def _fits(self, graph: Graph, nodes: Mapping[str, str], count: int, statement: DataMadeStmt) -> bool:
         for node in graph:

@@ -18,6 +18,7 @@ from ..types import Dim, TensorType
 from . import source
 from .template import (
     Sizes,
+    call,
     helper_name,
     instantiate,
     name,
@@ -178,6 +179,8 @@ class Body:
         value = node.op.value
         if node.type.elem.kind == "real" and isinstance(value, bool):
             value = float(value)
+        if node.type.elem.kind == "bool" and self.target.key == "torch":
+            return call("torch.tensor", ast.Constant(bool(value)))  # torch takes no bare true or false
         return number(value, self.target.module)
 
     def _assign(self, node: Node, value: ast.expr) -> None:
@@ -245,6 +248,14 @@ class Body:
         types = [self.graph[o].type for o in node.operands]
         return node.op.form(self.target.key, types)
 
+    def mentions(self, node: Node, operand: str) -> int:
+        """How often the text of a node's form would hold an operand's: 1, or 2 for more than once."""
+        form = self._form(node)
+        twice = repeated_operands(form) if isinstance(form, str) else frozenset()
+        names = [n.rstrip("?") for n in node.op.operands]
+        slots = [i for i, o in enumerate(node.operands) if o == operand]
+        return 2 if len(slots) > 1 or any(names[i] in twice for i in slots if i < len(names)) else 1
+
     def _set_apart_repeated(self, node: Node, form: str) -> None:
         """Give a variable to operands that the form mentions more than once."""
         twice = repeated_operands(form)
@@ -259,7 +270,9 @@ class Body:
         self._assign(node, self._pending.pop(operand))
 
     def _instantiate(self, node: Node, form: Any) -> ast.expr:
-        operands = [self._pending[o] if o in self._pending else self.variables[o] for o in self.operands_of(node)]
+        operands = [
+            self._pending[o] if o in self._pending else self.variables[o] for o in self.operands_of(node)
+        ]
         better = self.target.call(node, operands)
         if better is not None:
             return better

@@ -40,7 +40,11 @@ def _callees(function: Function) -> list[Function]:
     out: list[Function] = []
     for name in dict.fromkeys(names):
         other = scope.get(name)
-        if inspect.isfunction(other) and other.__module__.startswith("flowgraph.ops") and other is not function:
+        if (
+            inspect.isfunction(other)
+            and other.__module__.startswith("flowgraph.ops")
+            and other is not function
+        ):
             out.append(other)
     return out
 

@@ -62,7 +62,9 @@ def find_layers(graph: Graph, *, sequences: bool) -> Layers:
 
 def _own_params(node: Node) -> list[int]:
     """The slots of a layer's operands that hold its own parameters."""
-    return [i for i, o in enumerate(node.op.operands[: len(node.operands)]) if o.rstrip("?") in node.op.params]
+    return [
+        i for i, o in enumerate(node.op.operands[: len(node.operands)]) if o.rstrip("?") in node.op.params
+    ]
 
 
 def _path(graph: Graph, node: Node) -> str | None:

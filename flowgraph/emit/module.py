@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import ast
+import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..graph import Graph, Result
-from ..naming import Namer, comment_text, docstring_text
+from ..naming import MODULE_NAMES, Namer, comment_text, docstring_text
 from ..types import Dim, TensorType
 from . import source
 from .body import Body, shape_note
 from .helpers import with_callees
 from .template import helper_name, name
+
+SHAPED = re.compile(r"[A-Za-z0-9_]+ \([^()]*\)")
+"""A name and its shape, `x (N, 3)`, which a line break must not part."""
+GLUE = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,19 @@ def docstring(header: Header, graph: Graph) -> str:
     return f'"""{docstring_text(title)}\n\n{docstring_text(made)}\n"""'
 
 
+def doc_lines(text: str, depth: int = 1) -> list[str]:
+    """A function's or class's docstring; a name and its shape stay on one line."""
+    indent = " " * (4 * depth)
+    whole = f'{indent}"""{text}"""'
+    if len(whole) <= source.WIDTH:
+        return [whole]
+    glued = SHAPED.sub(lambda m: m[0].replace(" ", GLUE), text)
+    # Less than the room there is: the formatter would put a single line and its quotes together.
+    lines = textwrap.wrap(glued, source.WIDTH - len(indent) - 8, break_long_words=False)
+    body = [line.replace(GLUE, " ") for line in lines]
+    return [f'{indent}"""{body[0]}', *(indent + line for line in body[1:]), f'{indent}"""']
+
+
 def join(head: Sequence[str], parts: Iterable[Sequence[str]]) -> str:
     """The module's text: the head, then its parts two blank lines apart."""
     lines = list(head)
@@ -89,7 +108,8 @@ def arguments(graph: Graph, outputs: Sequence[Result]) -> str:
 
 def _kind(type: TensorType) -> str:
     if type.elem.kind == "class":
-        names = f": {', '.join(type.elem.names)}" if type.elem.names else ""
+        listed_names = f": {', '.join(type.elem.names)}" if type.elem.names else ""
+        names = docstring_text(listed_names).replace("\n", " ")
         assert isinstance(type.elem.classes, Dim)
         return f"{shape_note(type)} of labels 0..{type.elem.classes - 1}{names}"
     return shape_note(type)
@@ -106,6 +126,10 @@ def arrays_at_head(graph: Graph, namer: Namer) -> dict[str, str]:
         namer.reserve(str(graph[argument].hint))
     for constant, _ in graph.constants:
         namer.reserve(constant)
+    for param in graph.params:  # in torch, constants and parameters are attributes of one module
+        namer.reserve(str(graph[param].hint).partition(".")[0])
+    for taken in MODULE_NAMES:
+        namer.reserve(taken)
     out = {}
     for node in graph:
         if node.op.name == "const" and node.type.shape:
@@ -208,10 +232,21 @@ def reaches_through(graph: Graph, wanted: Sequence[str]) -> bool:
     return True
 
 
-def output_variables(graph: Graph, body: Body) -> str:
-    """Give the outputs variables; returns the left-hand side that takes forward's results."""
+def output_variables(graph: Graph, body: Body, wanted: Iterable[str]) -> str:
+    """Give variables to the outputs that `wanted` needs; returns the left-hand side of forward's results."""
     names = []
+    outputs = {r.node for r in graph.results_of("output")}
+    needed: set[str] = set()
+    stack = list(wanted)
+    while stack:
+        node_name = stack.pop()
+        if node_name not in needed:
+            needed.add(node_name)
+            stack += () if node_name in outputs else graph[node_name].operands
     for result in graph.results_of("output"):
+        if result.node not in needed:
+            names.append("_")
+            continue
         if result.node not in body.variables:
             variable = body.namer.variable(graph[result.node].hint or result.label)
             body.variables[result.node] = name(variable)

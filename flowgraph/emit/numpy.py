@@ -23,6 +23,7 @@ from .module import (
     arguments,
     arrays_at_head,
     bind_size_lines,
+    doc_lines,
     docstring,
     entries_of,
     join,
@@ -56,9 +57,7 @@ class _Module:
         self.header = header
         self.real = DTYPES[header.dtype]
         self.helpers: dict[str, Any] = {}
-        self.target = Target(
-            "numpy", "np", self.real, wrap=lambda value: call(self.real, value)
-        )
+        self.target = Target("numpy", "np", self.real, wrap=lambda value: call(self.real, value))
         self.constants = arrays_at_head(graph, Namer(CODE_NAMES))
         self.reserved = set(CODE_NAMES) | set(self.constants.values()) | set(header.helper_names)
 
@@ -119,9 +118,7 @@ class _Module:
             ]
         else:
             lines.append('    """Return first parameters."""')
-        values = ast.Dict(
-            [ast.Constant(p.hint) for p in params], [self._drawn(p) for p in params]
-        )
+        values = ast.Dict([ast.Constant(p.hint) for p in params], [self._drawn(p) for p in params])
         lines += source.assign("values", values)
         array = "np.asarray(value, dtype=" + self.real + ")"
         lines.append(f"    return {{name: {array} for name, value in values.items()}}")
@@ -149,7 +146,12 @@ class _Module:
         for argument in takes(self.graph, targets=True):
             namer.reserve(self.graph[argument].hint or argument)
         body = Body(
-            graph or self.graph, self.target, self.header.level, namer, self.helpers, renamed=self.header.renamed
+            graph or self.graph,
+            self.target,
+            self.header.level,
+            namer,
+            self.helpers,
+            renamed=self.header.renamed,
         )
         body.variables.update({n: name(v) for n, v in self.constants.items()})
         return body
@@ -168,7 +170,7 @@ class _Module:
         start = []
         if through:
             passed = ", ".join(["params", *(str(self.graph[i].hint) for i in self.graph.inputs)])
-            start = [f"    {output_variables(self.graph, body)} = forward({passed})"]
+            start = [f"    {output_variables(self.graph, body, wanted)} = forward({passed})"]
         used = self._used(wanted, body)
         unpack = self._unpack(body, [p for p in self.graph.params if p in used])
         body.last = wanted[0] if len(wanted) == 1 else ""
@@ -178,7 +180,7 @@ class _Module:
         if sizes:
             used |= {place[0] for s in body.sizes_used if (place := size_source(self.graph, s, given))}
         names = ["params", *(str(self.graph[i].hint) for i in given)]
-        lines = [*source.signature(title, names), f'    """{doc}"""']
+        lines = [*source.signature(title, names), *doc_lines(doc)]
         lines += self._convert([i for i in given if i in used])
         return [*lines, *unpack, *sizes, *start, *body.lines, *last]
 
@@ -198,7 +200,13 @@ class _Module:
         lines = []
         for argument in inputs:
             node = self.graph[argument]
-            dtype = self.real if node.type.elem.kind == "real" else "bool" if node.type.elem.kind == "bool" else "np.int64"
+            dtype = (
+                self.real
+                if node.type.elem.kind == "real"
+                else "bool"
+                if node.type.elem.kind == "bool"
+                else "np.int64"
+            )
             variable = str(node.hint)
             value = call("np.asarray", name(variable), dtype=attribute(dtype))
             lines += source.assign(variable, value, note=shape_note(node.type))
@@ -211,14 +219,20 @@ class _Module:
         body.variables.update({p: name(v) for p, v in zip(params, variables, strict=True)})
         if not nodes:
             return []
-        values: list[ast.expr] = [ast.Subscript(name(holder), ast.Constant(_key(n)), ast.Load()) for n in nodes]
+        values: list[ast.expr] = [
+            ast.Subscript(name(holder), ast.Constant(_key(n)), ast.Load()) for n in nodes
+        ]
         notes = [shape_note(n.type) if n.type.shape else "" for n in nodes]
         together = ", ".join(variables) + " = " + ", ".join(source.text(v) for v in values)
         note = ", ".join(shape_note(n.type) for n in nodes) if any(notes) else ""
         if len(together) + len(note) + 8 <= source.WIDTH:
             return [f"    {together}  # {note}" if note else f"    {together}"]
         short = f"    {', '.join(variables)} = ({holder}[name] for name in PARAMS)"
-        if [_key(n) for n in nodes] == [_key(self.graph[p]) for p in self.graph.params] and not any(notes) and len(short) <= source.WIDTH:
+        if (
+            [_key(n) for n in nodes] == [_key(self.graph[p]) for p in self.graph.params]
+            and not any(notes)
+            and len(short) <= source.WIDTH
+        ):
             return [short]
         lines = []
         for variable, value, own in zip(variables, values, notes, strict=True):
@@ -253,7 +267,9 @@ class _Module:
         given = takes(self.graph, targets=True)
         return self._function("loss", doc, given, [t.node for t in terms], finish, cut=True)
 
-    def _derivative(self, title: str, doc: str, graph: Graph, along: str, finish: Differentiated) -> list[str]:
+    def _derivative(
+        self, title: str, doc: str, graph: Graph, along: str, finish: Differentiated
+    ) -> list[str]:
         """A function written from a graph with derivatives.
 
         along: the argument that holds the tangents of the params, if there is one. finish:
@@ -272,7 +288,7 @@ class _Module:
         last = finish(body)
         sizes = bind_size_lines(graph, body, given)
         names = ["params", *([along] if along else []), *(str(graph[i].hint) for i in given)]
-        head = [*source.signature(title, names), f'    """{doc}"""', *self._convert(given), *unpack, *sizes]
+        head = [*source.signature(title, names), *doc_lines(doc), *self._convert(given), *unpack, *sizes]
         return [*head, "", *body.lines, *([""] if len(last) == 1 else []), *last]
 
     def _loss_and_grad(self, graph: Graph) -> list[str]:

@@ -120,7 +120,9 @@ def _is_simple(node: ast.expr) -> bool:
     if isinstance(node, ast.UnaryOp):
         return isinstance(node.op, ast.USub) and _is_simple(node.operand)
     if isinstance(node, ast.Attribute):
-        return isinstance(node.value, ast.Name) or (isinstance(node.value, ast.Attribute) and _is_simple(node.value))
+        return isinstance(node.value, ast.Name) or (
+            isinstance(node.value, ast.Attribute) and _is_simple(node.value)
+        )
     return isinstance(node, (ast.Name, ast.Constant))
 
 
@@ -154,7 +156,9 @@ def _arguments(node: ast.Call) -> list[str]:
 
 def _entries(node: ast.Dict) -> list[str]:
     keys = [None if k is None else text(k) for k in node.keys]
-    return [f"{k}: {text(v)}" if k is not None else f"**{text(v)}" for k, v in zip(keys, node.values, strict=True)]
+    return [
+        f"{k}: {text(v)}" if k is not None else f"**{text(v)}" for k, v in zip(keys, node.values, strict=True)
+    ]
 
 
 # ---------------------------------------------------------------------------------------
@@ -214,9 +218,10 @@ def _lines(prefix: str, value: ast.expr, depth: int) -> list[str]:
     if bracket is not None:
         return _explode(indent + prefix, bracket, value, depth, "")
     terms = _terms(value)
-    if len(terms) > 2:
+    if len(terms) > 1:
         inner = INDENT * (depth + 1)
-        return [f"{indent}{prefix}(", *(inner + t for t in terms), f"{indent})"]
+        body = [inner + flat] if len(inner) + len(flat) <= WIDTH else [inner + t for t in terms]
+        return [f"{indent}{prefix}(", *body, f"{indent})"]
     return [indent + prefix + flat]
 
 

@@ -75,7 +75,11 @@ def size_expression(variable: Callable[[str], str]) -> Sizes:
         for names, factor in sorted(size.terms, key=lambda t: (-len(t[0]), t[0])):
             term: ast.expr | None = None
             for part in names:
-                term = name(variable(part)) if term is None else ast.BinOp(term, ast.Mult(), name(variable(part)))
+                term = (
+                    name(variable(part))
+                    if term is None
+                    else ast.BinOp(term, ast.Mult(), name(variable(part)))
+                )
             weight = abs(factor)
             if term is None:
                 term = ast.Constant(weight)
@@ -112,9 +116,11 @@ def tensor_operands(form: str) -> frozenset[str]:
     """Names that a form passes to a function of PyTorch's, which takes no bare number there."""
     found: set[str] = set()
     for node in ast.walk(_parsed(form)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith(("torch.", "F.")):
-            if ast.unparse(node.func) != "torch.where":
-                found.update(a.id for a in node.args if isinstance(a, ast.Name))
+        if not isinstance(node, ast.Call):
+            continue
+        function = ast.unparse(node.func)
+        if function.startswith(("torch.", "F.")) and function != "torch.where":
+            found.update(a.id for a in node.args if isinstance(a, ast.Name))
     return frozenset(found)
 
 
@@ -155,7 +161,9 @@ def instantiate_form(
     return _Fill(bound, attrs, module, real, sizes).visit(_copy(_parsed(form)))
 
 
-def _helper_call(form: Any, bound: Mapping[str, Any], attrs: Mapping[str, Any], module: str, sizes: Sizes) -> ast.Call:
+def _helper_call(
+    form: Any, bound: Mapping[str, Any], attrs: Mapping[str, Any], module: str, sizes: Sizes
+) -> ast.Call:
     args: list[ast.expr] = []
     keywords: list[ast.keyword] = []
     for key, parameter in inspect.signature(form).parameters.items():

@@ -7,7 +7,6 @@ diagram's names, `forward`, `loss`, `metrics`, and `class NameLoss` around its l
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,13 +16,14 @@ from ..naming import CODE_NAMES, Namer, class_name
 from ..types import TensorType
 from . import source
 from .body import Body, Target, declared_form
-from .helpers import modules_used, paste, with_callees
+from .helpers import paste, with_callees
 from .layers import Layers, find_layers
 from .module import (
     Header,
     arguments,
     arrays_at_head,
     bind_size_lines,
+    doc_lines,
     docstring,
     entries_of,
     join,
@@ -65,7 +65,9 @@ class _Module:
             if self.graph[argument].type.elem.kind == "real":
                 return call(f"{self.graph[argument].hint}.new_tensor", value)
         for param in self.graph.params:
-            return ast.Call(ast.Attribute(self._access(str(self.graph[param].hint)), "new_tensor"), [value], [])
+            return ast.Call(
+                ast.Attribute(self._access(str(self.graph[param].hint)), "new_tensor"), [value], []
+            )
         return call("torch.tensor", value, dtype=attribute(self.real))
 
     def text(self) -> str:
@@ -78,29 +80,29 @@ class _Module:
             body += ["", *self._metrics()]
         outputs = self.graph.results_of("output")
         about = arguments(self.graph, outputs) or "No outputs"
-        lines = [f"class {self.class_name}(nn.Module):", f'    """{about}."""', "", *body]
+        lines = [f"class {self.class_name}(nn.Module):", *doc_lines(f"{about}."), "", *body]
         parts = [lines]
         if self.graph.results_of("loss"):
             parts.append(self._loss_class())
         functions = with_callees(self.helpers.values())
         parts += [paste(f, self.header.renamed) for f in functions]
         used = "\n".join(line for part in parts for line in part)
-        head = [docstring(self.header, self.graph), *self._imports(functions, used), *self._sizes()]
+        head = [docstring(self.header, self.graph), *self._imports(used), *self._sizes()]
         return join(head, parts)
 
-    def _imports(self, functions: list[Any], text: str) -> list[str]:
-        modules = modules_used(functions)
+    def _imports(self, text: str) -> list[str]:
+        names = {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name)}
         lines = [""]
-        if "math" in modules or "math." in text:
+        if "math" in names:
             lines.append("import math")
-        if "OrderedDict(" in text:
+        if "OrderedDict" in names:
             lines.append("from collections import OrderedDict")
         if len(lines) > 1:
             lines.append("")
-        if "torch" in modules or "torch." in text:
+        if "torch" in names:
             lines.append("import torch")
         lines.append("from torch import nn")
-        if "F" in modules or re.search(r"\bF\.", text):
+        if "F" in names:
             lines.append("from torch.nn import functional as F")
         return lines
 
@@ -157,7 +159,9 @@ class _Module:
             tensor = call("torch.tensor", numbers, dtype=attribute(self.real))
             return source.assign(target, call("nn.Parameter", tensor), depth=2)
         lines = source.assign(target, call("nn.Parameter", empty), depth=2)
-        form = instantiate_form(type(init).torch, {"tensor": self._access(str(node.hint))}, init.values, "torch", self.real)
+        form = instantiate_form(
+            type(init).torch, {"tensor": self._access(str(node.hint))}, init.values, "torch", self.real
+        )
         return lines + source.expression(form, depth=2)
 
     def _access(self, path: str) -> ast.expr:
@@ -239,7 +243,7 @@ class _Module:
         last = finish(found)
         sizes = [f"    {line}" for line in bind_size_lines(self.graph, body, given)]
         names = ["self", *(str(self.graph[i].hint) for i in given)]
-        about = [f'        """{doc}"""'] if doc else []
+        about = doc_lines(doc, depth=2) if doc else []
         return [*source.signature(title, names, depth=1), *about, *sizes, *start, *body.lines, *last]
 
     def _from_forward(self, body: Body, wanted: list[str]) -> list[str]:
@@ -248,10 +252,11 @@ class _Module:
         result = ast.Call(name("self"), [name(str(self.graph[i].hint)) for i in self.graph.inputs], [])
         alive = self.graph.ancestors(wanted)
         users = [u for u in self.graph.users(outputs[0]) if u.name in alive]
-        if len(outputs) == 1 and len(users) == 1 and outputs[0] not in wanted and self.header.level > 0:
+        once = len(users) == 1 and body.mentions(users[0], outputs[0]) == 1
+        if len(outputs) == 1 and once and outputs[0] not in wanted and self.header.level > 0:
             body.variables[outputs[0]] = result
             return []
-        return [f"        {output_variables(self.graph, body)} = {source.text(result)}"]
+        return [f"        {output_variables(self.graph, body, wanted)} = {source.text(result)}"]
 
     def _forward(self) -> list[str]:
         outputs = self.graph.results_of("output")

@@ -102,7 +102,9 @@ class Circles:
         count = None if circle.size is None else circle.size.value
         assert count is not None
         whole = bool(circle.terms) or circle.bias is not None
-        bare = [] if whole else [i for i in range(count) if i not in circle.cells and i not in circle.cell_bias]
+        bare = (
+            [] if whole else [i for i in range(count) if i not in circle.cells and i not in circle.cell_bias]
+        )
         if bare:
             self._report_unwired(circle, f"{circle.name}[{bare[0]}]")
             return None

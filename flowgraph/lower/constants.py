@@ -8,7 +8,9 @@ error, with `--set` taken into account, in time linear in the file and without r
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import takewhile
+from operator import ne
 from typing import Any
 
 from ..errors import Diagnostics, Span, shorten
@@ -75,7 +77,7 @@ class Constants:
                 elif step not in path:
                     path[step] = self._uses(step)
                 elif not self.scope.symbols[step].poisoned:
-                    since = list(takewhile(lambda n, end=step: n != end, reversed(path)))
+                    since = list(takewhile(partial(ne, step), reversed(path)))
                     self._report_ring([step, *reversed(since)])
         return order
 
@@ -137,8 +139,12 @@ class Constants:
             self._refuse_setting(item, "is an array", "--set changes single numbers only: change the file")
         if isinstance(given, float) and given.is_integer() and what == "size":
             given = int(given)
-        if what == "size" and not (isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= 10**18):
-            self._refuse_setting(item, f"cannot be {shown(given)}", "a size is a whole number from 0 to 10^18")
+        if what == "size" and not (
+            isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= 10**18
+        ):
+            self._refuse_setting(
+                item, f"cannot be {shown(given)}", "a size is a whole number from 0 to 10^18"
+            )
         if not isinstance(given, (int, float)):
             self._refuse_setting(item, f"cannot be {shown(given)}", "a const is a number")
         return _named(item, Dim.of(given), " by --set") if isinstance(item, SizeItem) else given

@@ -7,6 +7,7 @@ sizes is checked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from ..errors import Diagnostics, Span, shorten
@@ -67,18 +68,16 @@ class Declarations:
         self.constants.settle()
         for statement in file.statements:
             if isinstance(statement, RequireStmt):
-                self._guard(lambda s=statement: self._require(s))
+                self._guard(partial(self._require, statement))
             elif isinstance(statement, (InputStmt, TargetStmt)):
                 kind = "input" if isinstance(statement, InputStmt) else "target"
                 for item in statement.items:
-                    self._each(lambda i=item, k=kind: self._declared(i, k), kind, item.name, item.name_span)
+                    self._each(partial(self._declared, item, kind), kind, item.name, item.name_span)
             elif isinstance(statement, ParamStmt):
-                self._each(lambda s=statement: self._param(s), "param", statement.name, statement.name_span)
+                self._each(partial(self._param, statement), "param", statement.name, statement.name_span)
             elif isinstance(statement, NodeStmt):
                 for node in statement.items:
-                    self._each(
-                        lambda i=node, s=statement: self._node(i, s), "node", node.name, node.name_span
-                    )
+                    self._each(partial(self._node, node, statement), "node", node.name, node.name_span)
 
     def _each(self, action: Callable[[], None], kind: str, name: str, span: Span) -> None:
         """Complete the declaration that gave a name its symbol; a second one has its error already."""
@@ -308,7 +307,13 @@ class Declarations:
 
     def _activation(self, call: Call) -> Any:
         cls = OPS.get(call.func)
-        fits = cls is not None and cls.group and cls.required() == 1 and not cls.params and len(cls.operands) == 1
+        fits = (
+            cls is not None
+            and cls.group
+            and cls.required() == 1
+            and not cls.params
+            and len(cls.operands) == 1
+        )
         if cls is None or not fits:
             known = [n for n, c in OPS.items() if c.group == "activations"]
             known_op = cls is not None and bool(cls.group)

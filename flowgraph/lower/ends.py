@@ -56,7 +56,8 @@ class Ends:
         if name is None:
             return None  # a constant: the parser has said so
         if name in self.scope.later and name not in self.scope.symbols:
-            return self._no_circle(end, "equation", self.scope.later[name])
+            self._no_circle(end, "equation", self.scope.later[name])
+            return None
         try:
             symbol = self.scope.look_up(name, end.span)
         except Skip:
@@ -64,7 +65,8 @@ class Ends:
             return None
         circle = self.scope.circles.get(name)
         if circle is None:
-            return self._no_circle(end, symbol.kind, symbol.span)
+            self._no_circle(end, symbol.kind, symbol.span)
+            return None
         if end.index is None:
             return Dest(end, circle, None, name)
         try:

@@ -13,11 +13,13 @@ from typing import Any
 from ..errors import Span, shorten
 from ..ops import OPS
 from ..ops.base import Op
+from ..ops.derivative import REQUESTS
 from ..ops.leaf import SizeValue
+from ..passes.infer import report_mismatch, report_unknown, view
 from ..syntax import Binary, Call, Expr, Index, ListExpr, Member, Name, Number, Pipe, Slice, String, Unary
-from ..passes.infer import report_mismatch, view
-from ..types import REAL, Dim, Mismatch, TensorType
+from ..types import REAL, Dim, Mismatch, NotYetKnown, TensorType
 from .calls import bind
+from .derivative import check_variable
 from .local import tensor_of
 from .scope import Scope, Symbol, article
 from .static import CONSTANTS, Skip, evaluate, rectangular, shown
@@ -42,9 +44,6 @@ BINARY = {
 }
 
 LATER = {
-    "grad": "derivatives in the language are",
-    "jvp": "derivatives in the language are",
-    "stop_gradient": "derivatives in the language are",
     "scan": "recurrence is",
 }
 """Callables of the language that this version parses and does not compile."""
@@ -162,11 +161,15 @@ class Expressions:
         if expr.op == "-" and isinstance(expr.operand, Number):
             return self.scope.literal(-expr.operand.value, expr.span)
         operand = yield self._value(expr.operand, st)
-        return self.scope.add(OPS["neg" if expr.op == "-" else "logical_not"](), [operand], hint=hint, span=expr.span)
+        return self.scope.add(
+            OPS["neg" if expr.op == "-" else "logical_not"](), [operand], hint=hint, span=expr.span
+        )
 
     def _list(self, expr: ListExpr, st: Statement, hint: str | None) -> Steps:
         if not expr.items:
-            self.scope.found.report("E0404", "a list cannot be empty", expr.span, "no items", help="add an item")
+            self.scope.found.report(
+                "E0404", "a list cannot be empty", expr.span, "no items", help="add an item"
+            )
             raise Skip
         literal = literal_list(expr)
         if literal is not None:
@@ -260,15 +263,15 @@ class Expressions:
 
     # -- calls
 
-    def _call(
-        self, call: Call, piped: Expr | None, expr: Expr, st: Statement, hint: str | None
-    ) -> Steps:
+    def _call(self, call: Call, piped: Expr | None, expr: Expr, st: Statement, hint: str | None) -> Steps:
         try:
             cls = self.operation(call)
         except Skip:
             yield self._all([*([] if piped is None else [piped]), *call.args], st)  # they may have errors too
             raise
         bound = bind(cls, call, piped, self.static, self.scope.found)
+        if cls.name in REQUESTS:
+            check_variable(self.scope, cls.name, bound.operands[1])
         operands = yield self._all(bound.operands, st)
         op = cls(**bound.attrs)
         if cls.params:
@@ -277,7 +280,7 @@ class Expressions:
 
     def operation(self, call: Call) -> type[Op]:
         """The operation that a call names. Reports E0104 and raises Skip where there is none."""
-        if call.func in OPS and OPS[call.func].group:
+        if call.func in OPS and (OPS[call.func].group or call.func in REQUESTS):
             return OPS[call.func]
         symbol: Symbol | None = self.scope.symbols.get(call.func.partition(".")[0])
         if symbol is not None and symbol.poisoned:
@@ -291,7 +294,7 @@ class Expressions:
                 help="it is parsed and formatted; write the network without it for now",
             )
             raise Skip
-        known = [name for name, cls in OPS.items() if cls.group]
+        known = [name for name, cls in OPS.items() if cls.group or name in REQUESTS]
         cure = self.scope.found.closest(call.func, known) or "`flowc ops` lists all operations"
         labels: list[tuple[Span | None, str]] = []
         what = f"there is no operation `{shorten(call.func)}`"
@@ -299,7 +302,8 @@ class Expressions:
             what = f"`{shorten(call.func)}` is not an operation"
             labels = [(symbol.span, f"`{shorten(symbol.name)}` is {article(symbol.kind)}")]
         elif "." in call.func:
-            cure = f'blocks of another file come by `use "blocks.flow" as {shorten(call.func.partition(".")[0])}`'
+            alias = shorten(call.func.partition(".")[0])
+            cure = f'blocks of another file come by `use "blocks.flow" as {alias}`'
         self.scope.found.report("E0104", what, call.func_span, "not an operation", labels=labels, help=cure)
         raise Skip
 
@@ -315,6 +319,9 @@ class Expressions:
         except Mismatch as error:
             views = [view(self.scope.nodes.get(o), o, t) for o, t in zip(operands, types, strict=True)]
             report_mismatch(self.scope.found, error, op, expr.span, views)
+            raise Skip from None
+        except NotYetKnown as need:
+            report_unknown(self.scope.found, need.size, expr.span)
             raise Skip from None
         made = []
         for parameter in parameters:
@@ -356,7 +363,7 @@ def literal_list(expr: Expr) -> Any:
             return -e.operand.value
         if not isinstance(e, ListExpr) or not e.items:
             return None
-        items = []
+        items: list[Any] = []
         for item in e.items:
             value = yield steps(item)
             if value is None or (items and _shape(value) != _shape(items[0])):

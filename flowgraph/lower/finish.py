@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import takewhile
+from operator import ne
 from typing import Any
 
 from ..errors import shorten
@@ -40,7 +42,7 @@ def finish(
     params = sorted((n for n in graph if n.op.name == "param"), key=lambda n: n.span.start if n.span else 0)
     found = [r for r in results.results if r.node in known]
     graph.close(scope.inputs, scope.targets, [n.name for n in params], found)
-    if not results.says_outputs:
+    if not results.says_outputs and not scope.skipped:
         graph.results = (*_default_outputs(scope, graph, results), *found)
     if not scope.found.has_errors:
         _warn_unused(scope)
@@ -85,7 +87,7 @@ def _in_order(scope: Scope) -> list[str]:
             elif step not in path:
                 path[step] = iter(scope.nodes[step].operands)
             elif step not in in_rings:
-                ring = [step, *reversed(list(takewhile(lambda n, end=step: n != end, reversed(path))))]
+                ring = [step, *reversed(list(takewhile(partial(ne, step), reversed(path))))]
                 in_rings.update(ring)
                 report_ring(scope, ring)
     return order
@@ -94,7 +96,9 @@ def _in_order(scope: Scope) -> list[str]:
 def _default_outputs(scope: Scope, graph: Graph, results: Results) -> list[Result]:
     """Design 1.8: what depends on no target and is used by nothing but losses and the like."""
     judged = graph.depends_on(graph.targets) | results.judged
-    candidates = [(s.span.start, s.name, s.node) for s in scope.symbols.values() if s.kind in ("node", "equation")]
+    candidates = [
+        (s.span.start, s.name, s.node) for s in scope.symbols.values() if s.kind in ("node", "equation")
+    ]
     found = []
     for _, label, node in sorted(c for c in candidates if c[2] in graph):
         if node not in judged and all(user.name in judged for user in graph.users(node)):

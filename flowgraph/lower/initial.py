@@ -32,24 +32,26 @@ class Initial:
         Raises Skip after reporting an error.
         """
         if statement.init is None:
-            shape = "" if statement.shape is None else f" : {_written(statement)}"
+            name = shorten(statement.name)
+            written = name if statement.shape is None else f"{name} : {_written(statement)}"
             self.found.report(
                 "E0208",
-                f"the param `{shorten(statement.name)}` has no initial value",
+                f"the param `{name}` has no initial value",
                 statement.name_span,
                 "nothing to start from",
-                help=f"write `param {shorten(statement.name)}{shape} = normal(0.1)`, another initialiser, or a number",
+                help=f"write `param {written} = normal(0.1)`, another initialiser, or a number",
             )
             raise Skip
         init, listed = self._initialiser(statement.init)
         declared: Any = None
         if statement.shape is not None:
             declared = tuple(
-                Unknown(Origin("`_`", s.span)) if isinstance(s, Wildcard) else size(s) for s in statement.shape
+                Unknown(Origin("`_`", s.span)) if isinstance(s, Wildcard) else size(s)
+                for s in statement.shape
             )
         if declared is not None and listed is not None:
             self._check_list(declared, listed, statement)
-        shape = listed or declared or ()
+        shape: tuple[Size, ...] = listed or declared or ()
         self._check_fit(init, shape, statement)
         return TensorType(REAL, shape), init
 

@@ -35,7 +35,9 @@ def report_ring(scope: Scope, ring: Sequence[str]) -> None:
         message = "a layer depends on itself" if is_layer else "a circle depends on itself"
         cure = "no value can depend on itself: remove the wire"
         if is_layer:
-            cure = "circles of one layer cannot feed each other: declare them as single nodes, or as two layers"
+            cure = (
+                "circles of one layer cannot feed each other: declare them as single nodes, or as two layers"
+            )
     scope.found.report(
         "E0201",
         message,
@@ -52,7 +54,7 @@ def _circles(scope: Scope, ring: Sequence[str]) -> list[str]:
 
 
 def _is_named(scope: Scope, name: str) -> bool:
-    return scope.nodes[name].hint is not None and name not in scope.excitations
+    return scope.nodes[name].hint in scope.symbols and name not in scope.excitations
 
 
 def _steps(scope: Scope, nodes: Sequence[str]) -> list[tuple[Span, str, str]]:

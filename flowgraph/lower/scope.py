@@ -16,7 +16,7 @@ from ..graph import Node
 from ..naming import ARGUMENT_NAMES, KEYWORDS, MODULE_NAMES, Namer
 from ..ops import OPS
 from ..ops.leaf import Array, Const, Param
-from ..types import REAL, Dim, TensorType, Unifier
+from ..types import REAL, Dim, TensorType, Type, Unifier
 from .static import CONSTANTS, Skip, in_range
 
 DEFAULT_MAX_NODES = 1_000_000
@@ -116,7 +116,7 @@ class Scope:
     circle_count: int = 0
     namer: Namer = field(default_factory=Namer)
     unifier: Unifier = field(default_factory=Unifier)
-    types: dict[str, TensorType] = field(default_factory=dict)
+    types: dict[str, Type] = field(default_factory=dict)
     """What is known of the types of nodes so far; a circle's follows from its declaration."""
     interned: dict[Any, str] = field(default_factory=dict)
     skipped: bool = False
@@ -158,7 +158,9 @@ class Scope:
             f"`{name}` is {article(old.kind)} and cannot be bound again",
             symbol.span,
             "bound again here",
-            labels=[(old.span, f"{'introduced' if old.is_implied else 'declared'} here, as {article(old.kind)}")],
+            labels=[
+                (old.span, f"{'introduced' if old.is_implied else 'declared'} here, as {article(old.kind)}")
+            ],
             help="choose another name: only a name that an equation made can be bound again",
         )
 
@@ -214,7 +216,7 @@ class Scope:
                 f"`{name}` cannot be the name of an input or target",
                 span,
                 why,
-                help=f"choose another name, such as `{name}_`: inputs and targets are arguments of those functions",
+                help=f"choose another name, such as `{name}_`: it becomes an argument of functions",
             )
 
     # -- nodes
@@ -275,7 +277,9 @@ class Scope:
             raise Skip
         head = name.split(".")[0]
         if head in MODULE_NAMES or head in KEYWORDS:
-            keeper = "a word of Python" if head in KEYWORDS else "what torch.nn.Module calls something of its own"
+            keeper = (
+                "a word of Python" if head in KEYWORDS else "what torch.nn.Module calls something of its own"
+            )
             what = "this" if head == name else f"the statement that makes `{name}`"
             self.found.report(
                 "E0602",

@@ -227,7 +227,7 @@ def _divide(left: Any, right: Any) -> Any:
             raise ZeroDivisionError
         quotient = Dim.of(left).divide(right)
         if quotient is None:
-            help = "sizes are exact: multiply out, or demand it by `require T % 4 == 0` and a size of its own"
+            help = "sizes are exact: declare the smaller size and multiply, `size U` and `[2 * U]`"
             raise _Refused("the quotient is not whole for every value of the size", "not always whole", help)
         return quotient
     if isinstance(left, int) and isinstance(right, int) and left % right == 0:
@@ -267,7 +267,9 @@ def rectangular(value: Any, span: Span, found: Diagnostics) -> list[Any]:
     """
     problem = _list_problem(value)
     if problem:
-        found.report("E0404", problem, span, "not an array", help="write rows of equal length, of numbers only")
+        found.report(
+            "E0404", problem, span, "not an array", help="write rows of equal length, of numbers only"
+        )
         raise Skip
     return _in_range(value)
 
@@ -283,7 +285,9 @@ def _list_problem(value: Any) -> str:
         if 0 in lengths:
             return "a list cannot be empty"
         if len(lengths) > 1:
-            return f"the lists are not all of one length: one has {min(lengths)} entries, another {max(lengths)}"
+            return (
+                f"the lists are not all of one length: one has {min(lengths)} entries, another {max(lengths)}"
+            )
         if not all(isinstance(v, list) for v in level):
             return "a list holds numbers beside lists"
         level = [item for v in level for item in v]
@@ -320,10 +324,16 @@ def whole(value: Any, span: Span, found: Diagnostics, *, least: int = 0, what: s
         raise Skip
     if value < least:
         found.report(
-            "E0302", f"{what} must be at least {least}", span, f"this is {value}", help="change the numbers it is made of"
+            "E0302",
+            f"{what} must be at least {least}",
+            span,
+            f"this is {value}",
+            help="change the numbers it is made of",
         )
         raise Skip
     if value > MAX_WHOLE:
-        found.report("E0901", f"{what} is too large", span, f"this is {shown(value)}", help="sizes go up to 10^18")
+        found.report(
+            "E0901", f"{what} is too large", span, f"this is {shown(value)}", help="sizes go up to 10^18"
+        )
         raise Skip
     return Dim.of(value)

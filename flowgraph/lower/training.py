@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -33,10 +34,8 @@ LEAST = {"epochs": 1, "steps": 1, "batch": 1, "seed": 0}
 def read_training(statement: TrainStmt, scope: Scope, expressions: Expressions) -> Training:
     """The checked `train` statement. Raises Skip after reporting every error of it."""
     optimiser = None
-    try:
+    with contextlib.suppress(Skip):
         optimiser = _Rule(scope, expressions).read(statement.optimiser)
-    except Skip:
-        pass
     settings = _settings(statement, scope, expressions)
     if optimiser is None:
         raise Skip
@@ -90,7 +89,9 @@ class _Rule:
         made = cls(**attrs)
         problems = made.problems()
         if rate is None and not _is_number(made.lr):
-            problems.append(f"`lr` of `{call.func}` must be a number or a schedule, and it is {shown(made.lr)}")
+            problems.append(
+                f"`lr` of `{call.func}` must be a number or a schedule, and it is {shown(made.lr)}"
+            )
         for problem in problems:
             self.scope.found.report(
                 "E0404",
@@ -116,6 +117,7 @@ def _rate(call: Call) -> Call | None:
 
 def _with_rate(call: Call) -> Call:
     """The call with a number in place of the schedule, which is read apart."""
+
     def plain(expr: Expr) -> Expr:
         return Number(1, expr.span)
 

@@ -1,8 +1,9 @@
 """Circles and wires: the excitation of a circle is the sum of all its wires in the scope.
 
 Assumes that all declarations of the scope are known. Promises that every wire adds its term to
-the circles it ends in, or has an error. Wires may stand before or after what they connect; one whose source is an
-equation's name that stands further down takes the value of that equation, if there is only one.
+the circles it ends in, or has an error. Wires may stand before or after what they connect; one
+whose source is an equation's name that stands further down takes the value of that equation, if
+there is only one.
 """
 
 from __future__ import annotations
@@ -67,12 +68,20 @@ class Wires:
         sources = [s for s in (self.ends.source(end) for end in wire.sources) if s is not None]
         if len(sources) < len(wire.sources):
             self._break(dests)
+        if len(sources) * len(dests) < len(wire.sources) * len(wire.dests):
+            self._excuse_weight(wire)
         for source in sources:
             for dest in dests:
                 try:
                     self._wire(source, dest, wire)
                 except Skip:
                     self._break([dest])
+
+    def _excuse_weight(self, wire: WireStmt) -> None:
+        """Where ends have errors, do not tell of the uses of a weight that the wire would introduce."""
+        name = wire.weight.name if isinstance(wire.weight, Name) else ""
+        if name and name not in self.scope.symbols and name not in self.scope.later:
+            self.scope.poison("param", name, wire.weight.span)  # type: ignore[union-attr]
 
     def _break(self, dests: Iterable[Dest]) -> None:
         """Note that a wire has an error, so that its circle is not said to lack wires."""

@@ -354,7 +354,7 @@ class Where(Elementwise):
         if condition.elem != BOOL:
             raise Mismatch(
                 "`where` needs true or false first",
-                blame=[(0, f"this is {condition.elem}")],
+                blame=[(0, f"is {condition.elem}")],
                 help="compare: `where(x > 0, a, b)`",
                 code="E0303",
             )

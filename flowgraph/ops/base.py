@@ -302,7 +302,7 @@ class Elementwise(Op, abstract=True):
             slot = next(i for i, k in enumerate(kinds) if k != "bool")
             raise Mismatch(
                 f"`{self.name}` needs true or false",
-                blame=[(slot, f"this is {types[slot].elem}")],
+                blame=[(slot, f"is {types[slot].elem}")],
                 help="compare first: `x > 0`",
                 code="E0303",
             )

@@ -59,7 +59,7 @@ class ClassLoss(Averaged, abstract=True):
         if y.elem.kind not in ("class", "int"):
             raise Mismatch(
                 f"`{self.name}` needs class labels",
-                blame=[(1, f"this is {y.elem}")],
+                blame=[(1, f"is {y.elem}")],
                 help=f"declare the target as `class({u.resolve(z.shape[-1])})`",
                 code="E0303",
             )
@@ -106,7 +106,7 @@ def need_label_each(op: Averaged, u: Unifier, z: TensorType, y: TensorType) -> N
 
 
 def cross_entropy(z, y, axis=()):
-    """-log softmax(z) at the label y, classes along the last axis; the mean over axis."""
+    """-log softmax(z) at the label y, classes along the last axis; mean over axis."""
     log_p = np.take_along_axis(log_softmax(z), y[..., None], axis=-1)[..., 0]
     return -np.mean(log_p, axis=axis)
 
@@ -169,7 +169,7 @@ class Nll(ClassLoss):
 
 
 def perceptron(z, y, axis=()):
-    """Largest score minus the label's, classes along the last axis; the mean over axis."""
+    """Largest score minus the label's, classes along the last axis; mean over axis."""
     own = np.take_along_axis(z, y[..., None], axis=-1)[..., 0]
     return np.mean(np.max(z, axis=-1) - own, axis=axis)
 
@@ -215,7 +215,7 @@ class KlDiv(ClassLoss):
         if y.elem.kind != "real":
             raise Mismatch(
                 "`kl_div` needs probabilities",
-                blame=[(1, f"this is {y.elem}")],
+                blame=[(1, f"is {y.elem}")],
                 help="for a class label, use `cross_entropy` or `nll`",
                 code="E0303",
             )

@@ -52,9 +52,13 @@ class Request(Op, abstract=True):
 
 
 class Grad(Request):
-    """The gradient of a single number of one example; of the shape of what it is taken by."""
+    """The gradient of y, one number of one example, with respect to x; of the shape of x.
+
+    x is the name of an input, a param or a node, which counts as the variable.
+    """
 
     operands = ("y", "x")
+    example = "slope = grad(y, x)"
     formula = "g_i = ∂y / ∂x_i"
     latex = r"\frac{{\partial {y}}}{{\partial {x}}}"
 
@@ -72,9 +76,13 @@ class Grad(Request):
 
 
 class Jvp(Request):
-    """The derivative along a direction; of the shape of what is differentiated."""
+    """The derivative of y when x moves along v; of the shape of y.
+
+    x is the name of an input, a param or a node, which counts as the variable; v has its shape.
+    """
 
     operands = ("y", "x", "v")
+    example = "rate = jvp(y, x, v)"
     formula = "d = Σ_i ∂y / ∂x_i v_i"
     latex = r"\frac{{\partial {y}}}{{\partial {x}}} {v}"
 

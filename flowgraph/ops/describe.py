@@ -16,6 +16,7 @@ from ..types import TupleType, Type
 from ..types import describe as type_in_words
 from .base import OPS, Composite, Elementwise, Op, Sample, Value, apply
 from .declared import Attr, Declared
+from .derivative import REQUESTS, Request
 from .init import INITS
 from .optimiser import OPTIMISERS, SCHEDULES
 
@@ -60,8 +61,8 @@ def listing() -> str:
     """Every operation by group, a line each; then initialisers, optimisers and schedules."""
     groups: dict[str, list[type[Declared]]] = {name: [] for name in GROUPS}
     for cls in OPS.values():
-        if cls.group:
-            groups.setdefault(cls.group, []).append(cls)
+        if cls.group or cls.name in REQUESTS:
+            groups.setdefault(cls.group or "derivatives", []).append(cls)
     groups["initialisers"] = [cls for cls in INITS.values() if cls.public]
     groups["optimisers"] = list(OPTIMISERS.values())
     groups["learning-rate schedules"] = list(SCHEDULES.values())
@@ -74,7 +75,7 @@ def listing() -> str:
 
 def names() -> list[str]:
     """Every name that `describe_name` knows, each once."""
-    operations = [cls.name for cls in OPS.values() if cls.group]
+    operations = [cls.name for cls in OPS.values() if cls.group or cls.name in REQUESTS]
     initialisers = [cls.name for cls in INITS.values() if cls.public]
     return list(dict.fromkeys([*operations, *initialisers, *OPTIMISERS, *SCHEDULES]))
 
@@ -84,6 +85,8 @@ def describe_name(name: str) -> str:
     parts = []
     if name in OPS and OPS[name].group:
         parts.append(describe(OPS[name]))
+    if name in REQUESTS:
+        parts.append(_request(REQUESTS[name]))
     if name in INITS and INITS[name].public:
         parts.append(_settings(INITS[name], "initialiser"))
     if name in OPTIMISERS:
@@ -106,6 +109,13 @@ def describe(cls: type[Op]) -> str:
         ("example", [_example(cls)]),
     ]
     return "\n".join([f"{signature(cls)}   ({cls.group})", *_documentation(cls), "", *_table(rows)])
+
+
+def _request(cls: type[Request]) -> str:
+    """A derivative that the language asks for, which has no form of its own."""
+    rows = [("formula", [cls.formula]), ("LaTeX", [cls.latex.format(**{n: n for n in _names(cls)})])]
+    rows.append(("example", [cls.example]))
+    return "\n".join([f"{signature(cls)}   (derivatives)", *_documentation(cls), "", *_table(rows)])
 
 
 def signature(cls: type[Declared]) -> str:

@@ -31,7 +31,7 @@ def need_labels(op: Op, indices: TensorType, slot: int) -> None:
     if indices.elem.kind not in ("class", "int"):
         raise Mismatch(
             f"`{op.name}` needs whole numbers to count by",
-            blame=[(slot, f"this is {indices.elem}")],
+            blame=[(slot, f"is {indices.elem}")],
             help="declare it as `int` or `class(K)`",
             code="E0303",
         )

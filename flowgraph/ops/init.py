@@ -97,6 +97,10 @@ class Normal(Initialiser):
     numpy = "rng.normal(0.0, std, shape)"
     torch = "nn.init.normal_(tensor, std=std)"
 
+    def misfit(self, shape: Sequence[int]) -> str:
+        """Why it cannot fill an array of this shape, or ""."""
+        return "" if 0 <= self.std < math.inf else f"`normal` needs a std of at least 0, and it is {self.std}"
+
 
 class Uniform(Initialiser):
     """Uniform between two bounds."""

@@ -75,6 +75,31 @@ class Linear(Composite):
         product = xs[0] @ fn.transpose_last(xs[1])
         return product + xs[2] if len(xs) == 3 else product
 
+    def jvp(self, tangents: Sequence[Value | None], y: Value, *xs: Value) -> Value | None:
+        x, weight = xs[:2]
+        parts = [
+            tangents[0] and tangents[0] @ fn.transpose_last(weight),
+            tangents[1] and x @ fn.transpose_last(tangents[1]),
+            *tangents[2:],
+        ]
+        total: Value | None = None
+        for part in parts:
+            if part is not None:
+                total = part if total is None else total + part
+        if total is None or total.shape == y.shape:
+            return total
+        return fn.expand(total, shape=y.shape)
+
+    def vjp(self, cotangent: Value, y: Value, *xs: Value) -> list[Value | None]:
+        """ȳ W for x, ȳᵀ x for the weight, ȳ for the bias; over all rows where x has several."""
+        x, weight = xs[:2]
+        rows, of_rows = x, cotangent
+        if x.type.rank > 2:
+            rows = fn.reshape(x, shape=(-1, x.shape[-1]))
+            of_rows = fn.reshape(cotangent, shape=(-1, cotangent.shape[-1]))
+        of_weight = fn.outer(cotangent, x) if x.type.rank == 1 else fn.transpose_last(of_rows) @ rows
+        return [cotangent @ weight, of_weight, *([cotangent] if len(xs) == 3 else [])]
+
 
 def no_axis(op: Op, type: TensorType, slot: int) -> Mismatch:
     """What to say of a single number where a layer needs a vector."""

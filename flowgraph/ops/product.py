@@ -120,6 +120,8 @@ class Matmul(BilinearMap):
             return [cotangent * b, cotangent * a]
         if b.type.rank == 1:
             return [self._rows(cotangent, b), self._through_rows(cotangent, a)]
+        if a.type.rank == 1 and b.type.rank == 2:
+            return [b @ cotangent, fn.outer(a, cotangent)]
         if a.type.rank == 1:
             along = fn.squeeze(b @ fn.unsqueeze(cotangent, axis=-1), axis=-1)
             return [along, fn.unsqueeze(a, axis=-1) * fn.unsqueeze(cotangent, axis=-2)]

@@ -194,7 +194,7 @@ class OneHot(NonDifferentiable):
         if y.elem.kind not in ("class", "int"):
             raise Mismatch(
                 "`one_hot` needs a class label",
-                blame=[(0, f"this is {y.elem}")],
+                blame=[(0, f"is {y.elem}")],
                 help="declare it as `class(K)`, or take `argmax` first",
                 code="E0303",
             )

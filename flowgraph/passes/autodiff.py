@@ -86,7 +86,7 @@ class Jvp(Pass):
                 tangents[node.name] = Value(builder, name)
                 inputs.append(name)
             elif any(o in tangents for o in node.operands):
-                found = _push(builder, node, tangents)
+                found = push(builder, node, tangents)
                 if found is not None:
                     tangents[node.name] = found
         results = list(graph.results)
@@ -107,7 +107,7 @@ def _copy(graph: Graph) -> tuple[Graph, Builder]:
     return out, builder
 
 
-def _push(builder: Builder, node: Node, tangents: Mapping[str, Value]) -> Value | None:
+def push(builder: Builder, node: Node, tangents: Mapping[str, Value]) -> Value | None:
     """The tangent of a node, from those of its operands."""
     values = [Value(builder, o) for o in node.operands]
     given = [tangents.get(o) for o in node.operands]
@@ -135,12 +135,12 @@ def _tangent_of(builder: Builder, tangent: Value, node: Node) -> Value:
 
 
 def pull_back(
-    graph: Graph, builder: Builder, seeds: Mapping[str, Value], wrt: Sequence[str]
+    graph: Graph, builder: Builder, seeds: Mapping[str, Value], wrt: Sequence[str], prefix: str = "d_"
 ) -> dict[str, Value]:
     """Add the backward pass; returns the cotangent of every node between `wrt` and the seeds.
 
-    graph: the nodes to go back through, all of them in the builder's graph. seeds: the
-    cotangents of the ends.
+    graph: the nodes to go back through, all of them in the builder's graph, which it may be.
+    seeds: the cotangents of the ends. prefix: what the cotangent of `h1` is called, before `h1`.
     """
     active = graph.depends_on(wrt) & graph.ancestors(seeds)
     cotangents: dict[str, Cotangent] = {name: value for name, value in seeds.items() if name in active}
@@ -149,7 +149,7 @@ def pull_back(
         if cotangent is None:
             continue
         if isinstance(cotangent, Value):
-            name_after(builder, cotangent, node)
+            name_after(builder, cotangent, node, prefix)
         if not any(o in active for o in node.operands):
             continue
         builder.of = node.name
@@ -161,7 +161,7 @@ def pull_back(
                 continue
             total = _added(cotangents.get(operand), part, value)
             if isinstance(total, Value) and total.name not in shared:
-                total = _called_after(builder, total, graph[operand])
+                total = _called_after(builder, total, graph[operand], prefix)
             if total is not None:
                 cotangents[operand] = total
     builder.of = None
@@ -183,22 +183,22 @@ def _added(old: Cotangent | None, part: Cotangent, value: Value) -> Cotangent | 
     return [a + b if a is not None and b is not None else a or b for a, b in zip(known, part, strict=True)]
 
 
-def _called_after(builder: Builder, cotangent: Value, node: Node) -> Value:
+def _called_after(builder: Builder, cotangent: Value, node: Node, prefix: str) -> Value:
     """A cotangent just made for a value that nobody named, under a name that says whose it is."""
     made = builder.graph[cotangent.name]
     if node.hint is not None or made.hint is not None or builder.graph.last != made.name:
         return cotangent
     builder.graph.pop_last()
-    name = builder.names.unique(f"d_{node.name}")
+    name = builder.names.unique(f"{prefix}{node.name}")
     builder.graph.add(renamed(made, name=name))
     return Value(builder, name)
 
 
-def name_after(builder: Builder, cotangent: Value, node: Node) -> None:
+def name_after(builder: Builder, cotangent: Value, node: Node, prefix: str) -> None:
     """Give the cotangent of a named node its name: `d_h1`."""
     made = builder.graph[cotangent.name]
     if node.hint is not None and made.hint is None and made.op.name not in ("const", "input", "param"):
-        builder.graph.set_hint(made.name, f"d_{node.hint}")
+        builder.graph.set_hint(made.name, f"{prefix}{node.hint}")
 
 
 def _is_real(type: Any) -> bool:
@@ -217,7 +217,9 @@ def unbroadcast(value: Value, operand: Value) -> Value:
         value = fn.sum(value, axis=axes)
         have = value.shape
     if len(have) == len(want):
-        axes = tuple(i - len(want) for i, (a, b) in enumerate(zip(have, want, strict=True)) if b == 1 and a != 1)
+        axes = tuple(
+            i - len(want) for i, (a, b) in enumerate(zip(have, want, strict=True)) if b == 1 and a != 1
+        )
         if axes:
             value = fn.sum(value, axis=axes, keepdims=True)
     return spread_to(value, operand)

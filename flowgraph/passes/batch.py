@@ -123,5 +123,3 @@ class _Batcher:
         by = "batch_sum" if result.role == "loss" and result.by == "sum" else "batch_mean"
         total = self.builder.apply(OPS[by](), [name], span=result.span)
         return Result(result.role, result.label, total, result.by, result.span)
-
-

@@ -1,7 +1,7 @@
 """Take out the shape work that derivative rules leave behind.
 
 A repeated value inside an elementwise operation need not be repeated; two transpositions
-cancel, and a transposed product is the product of the transposed, the other way round. These
+cancel, and a transposed product (outer ones too) is the product of the transposed, the other way round. These
 are exact. An example's share of the loss (1/N times a value) becomes a division by N, which
 rounds once where the product rounds twice: not exact, and closer.
 """
@@ -61,6 +61,8 @@ class _Canceller:
                 return self._keep(node, inner.op, [one])
         elif node.op.name in ("unsqueeze", "reshape"):
             source = self._repeated(operands[0])
+            if source is None and self.out[operands[0]].op.name == "const":
+                source = operands[0]
             if source is not None and not self.out[source].type.shape:
                 return self._keep(node, OPS["expand"](shape=node.type.shape), [source])
         return self._keep(node, node.op, operands)
@@ -120,6 +122,8 @@ class _Canceller:
             if node.hint is None:
                 return inner.operands[0]
             return self._keep(node, OPS["identity"](), [inner.operands[0]])
+        if inner.op.name == "outer" and inner.hint is None:
+            return self._keep(node, inner.op, list(reversed(inner.operands)))
         types = [self.out[o].type for o in inner.operands]
         if inner.op.name != "matmul" or inner.hint is not None or any(t.rank != 2 for t in types):
             return self._keep(node, node.op, [operand])
@@ -134,5 +138,3 @@ class _Canceller:
         made = apply(OPS["transpose_last"](), Value(self.builder, name))
         self.builder.of = None
         return made.name
-
-

@@ -123,13 +123,13 @@ def _check_sizes(graph: Graph, found: Diagnostics) -> None:
 
 
 def _report_unread(found: Diagnostics, symbol: str, user: Node | Requirement, by_target: bool) -> None:
-    whose = "an input" if by_target else "an input or target"
+    whose, size = "an input" if by_target else "an input or target", shorten(symbol)
     found.report(
         "E0308",
-        f"nothing says how large `{shorten(symbol)}` is when data arrive",
+        f"nothing says how large `{size}` is when data arrive",
         user.span,
-        f"`{shorten(symbol)}` is needed here" + (", and only a target tells it" if by_target else ""),
-        help=f"give {whose} an axis of size `{shorten(symbol)}` alone, such as `input x : [{shorten(symbol)}]`",
+        f"`{size}` is needed here" + (", and only a target tells it" if by_target else ""),
+        help=f"give {whose} an axis of size `{size}` alone, such as `input x : [{size}]`",
     )
 
 

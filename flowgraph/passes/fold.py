@@ -14,8 +14,7 @@ import numpy as np
 
 from ..graph import Graph, Node, renamed
 from ..ops.leaf import Const
-from ..types import Dim
-from ..types import TensorType
+from ..types import Dim, TensorType
 from .base import Pass
 from .rewrite import rewrite
 

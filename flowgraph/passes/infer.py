@@ -112,7 +112,7 @@ class _Inference:
             waiting[node.name] = need.size
             return False
         except Mismatch as error:
-            views = [view(self.graph[o], o, t) for o, t in zip(node.operands, types, strict=True)]
+            views = [view(self.graph[o], o, t, node) for o, t in zip(node.operands, types, strict=True)]
             report_mismatch(self.found, error, node.op, node.span, views)
             self.failed.add(node.name)
             return True
@@ -142,7 +142,9 @@ class _Inference:
             f"the parameter `{shorten(str(param.hint))}` would have the symbolic size {size}",
             param.span,
             f"this is {describe(type)}",
-            labels=[] if place is None or size.origin is None else [(place, f"{size} is known only with the data")],
+            labels=[]
+            if place is None or size.origin is None
+            else [(place, f"{size} is known only with the data")],
             help="parameters are made before data arrive: give the size a number, here or with --set",
         )
 
@@ -246,7 +248,9 @@ def report_unknown(
         "a size cannot be inferred",
         at,
         "nothing says how large this is",
-        labels=[(span, "needed here")] if place is not None and span is not None and not _inside(place, span) else [],
+        labels=[(span, "needed here")]
+        if place is not None and span is not None and not _inside(place, span)
+        else [],
         help="write the size out, or use the value where its size follows",
     )
 
@@ -262,10 +266,16 @@ class View:
     """Whether the diagram has a name for it; else the text is the expression itself."""
 
 
-def view(node: Node | None, name: str, type: Any) -> View:
-    """How to speak of an operand: by its name, or by the text that makes it."""
+SIGNS = {"logical_not": "not", "logical_and": "and", "logical_or": "or", "mod": "%"}
+"""Operations that are written otherwise than they are called."""
+
+
+def view(node: Node | None, name: str, type: Any, user: Node | None = None) -> View:
+    """How to speak of an operand of `user`: by its name, or by the text that makes it."""
     if node is None:
         return View(f"`{shorten(name)}`", None, type)
+    if user is not None and user.hint is not None and node.hint == f"xi_{user.hint}":
+        return View(f"the excitation of `{shorten(user.hint)}`", node.span, type)
     if node.hint is not None:
         return View(f"`{shorten(node.hint)}`", node.span, type)
     text = node.op.name
@@ -291,7 +301,10 @@ def report_mismatch(
     help = _with_names(error.help, op, operands)
     if not help and op.group:
         help = f"`flowc ops {op.name}` shows what it needs"
-    found.report(error.code, error.message, span, ", ".join(said), labels=labels.items(), help=help)
+    sign = SIGNS.get(op.name, op.name)
+    message = error.message.replace(f"`{op.name}`", f"`{sign}`")
+    label = ", ".join(said) or ("too large" if error.code == "E0904" else "")
+    found.report(error.code, message, span, label, labels=labels.items(), help=help)
 
 
 def _origin(operand: View, size: Any, at: Span | None) -> list[tuple[Span, str]]:

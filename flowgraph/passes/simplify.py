@@ -1,15 +1,18 @@
-"""Identities that hold exactly in floating point: x·1, x/1, x − 0, x^1, −(−x), x + (−y).
+"""Identities that hold exactly in floating point: x·1, x/1, x − 0, x^1, −(−x), x + (−y), and
+c·(d·x) = (c·d)·x where c or d is a power of two (barring overflow and subnormal numbers).
 
 `x + 0` is not among them (it turns −0 into 0), nor is `x · 0` (nan and inf stay nan).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from ..graph import Graph, Node, renamed
 from ..ops import OPS
+from ..ops.leaf import Const
 from .base import Pass
 from .rewrite import rewrite
 
@@ -33,11 +36,48 @@ def _simplify(out: Graph, node: Node) -> Node | str:
         if node.hint is None:
             return stands_for
         return renamed(node, op=OPS["identity"](), operands=(stands_for,))
+    if node.op.name == "mul":
+        return _merged(out, node)
     if node.op.name == "add":
         left, right = (out[o] for o in node.operands)
         if right.op.name == "neg" and right.hint is None:
             return renamed(node, op=OPS["sub"](), operands=(left.name, right.operands[0]))
     return node
+
+
+def _merged(out: Graph, node: Node) -> Node:
+    """`c * (d * x)` as one product, where one of the numbers is a power of two."""
+    for slot in (0, 1):
+        outer, inner = out[node.operands[slot]], out[node.operands[1 - slot]]
+        if _number(outer) is None or inner.op.name != "mul" or inner.hint is not None:
+            continue
+        for place in (0, 1):
+            second, other = out[inner.operands[place]], out[inner.operands[1 - place]]
+            c, d = _number(outer), _number(second)
+            if c is None or d is None or other.type != node.type or not (_is_power(c) or _is_power(d)):
+                continue
+            product = c * d
+            op = Const(value=int(product) if float(product).is_integer() else product).as_kind("real")
+            name = _fresh(out, f"{node.name}_factor")
+            out.add(Node(name, op, (), outer.type, None, node.span, node.of))
+            return renamed(node, operands=(name, other.name))
+    return node
+
+
+def _number(node: Node) -> float | int | None:
+    """The number that a node is, if it is a single literal one."""
+    value = node.op.value if node.op.name == "const" else None
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _is_power(value: float) -> bool:
+    return value != 0 and abs(math.frexp(value)[0]) == 0.5
+
+
+def _fresh(out: Graph, name: str) -> str:
+    while name in out:
+        name += "_"
+    return name
 
 
 def _same_as(out: Graph, node: Node) -> str | None:
@@ -52,7 +92,6 @@ def _same_as(out: Graph, node: Node) -> str | None:
         neutral, slots = NEUTRAL[node.op.name]
         for slot in slots:
             other = out[node.operands[slot]]
-            value = other.op.value if other.op.name == "const" else None
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and value == neutral:
+            if _number(other) == neutral:
                 return node.operands[1 - slot]
     return None

@@ -42,7 +42,8 @@ def test_everything_has_a_description(name):
         ("sigmoid", ["dy/dx = y * (1 - y)"]),
         ("mse", ["d_h = unsqueeze(d_out / 3, axis=-1) * (2 * (h - y))"]),
         ("step", ["none: it counts as constant"]),
-        ("linear", ["that of x @ weight.T + bias"]),
+        ("linear", ["d_x = d_out @ weight", "d_weight = outer(d_out, x)", "d_bias = d_out"]),
+        ("bilinear", ['that of einsum(a, weight, b, subscripts="i,kij,j->k") + bias']),
         ("div", ["dy/da = 1 / b", "dy/db = -y / b"]),
     ],
 )

@@ -30,7 +30,9 @@ def graph(body: str, head: str = "inputs x") -> Graph:
 
 def lines(found: Graph) -> list[str]:
     """The nodes and results of a graph, one a line, the input left out."""
-    return [line.strip() for line in print_graph(found).splitlines() if not line.startswith(("graph", "  inputs"))][1:]
+    return [
+        line.strip() for line in print_graph(found).splitlines() if not line.startswith(("graph", "  inputs"))
+    ][1:]
 
 
 CASES: list[tuple[str, Pass, str, list[str]]] = [
@@ -55,14 +57,14 @@ CASES: list[tuple[str, Pass, str, list[str]]] = [
     (
         "numbers are computed",
         Fold(),
-        "%two: real = const(value=2.5)\n%three: real = const(value=3, kind=\"real\")\n"
+        '%two: real = const(value=2.5)\n%three: real = const(value=3, kind="real")\n'
         "%six: real = mul(%two, %three)\ny: real[2, 2] = mul(%six, x)\noutput y = y",
         ["%six: real = const(value=7.5)", "y: real[2, 2] = mul(%six, x)"],
     ),
     (
         "times one is nothing",
         Simplify(),
-        "%one: real = const(value=1, kind=\"real\")\n%a: real[2, 2] = mul(x, %one)\n"
+        '%one: real = const(value=1, kind="real")\n%a: real[2, 2] = mul(x, %one)\n'
         "y: real[2, 2] = tanh(%a)\noutput y = y",
         ["y: real[2, 2] = tanh(x)"],
     ),
@@ -75,7 +77,7 @@ CASES: list[tuple[str, Pass, str, list[str]]] = [
     (
         "plus zero stays, for the sign of zero",
         Simplify(),
-        "%zero: real = const(value=0, kind=\"real\")\ny: real[2, 2] = add(x, %zero)\noutput y = y",
+        '%zero: real = const(value=0, kind="real")\ny: real[2, 2] = add(x, %zero)\noutput y = y',
         ["y: real[2, 2] = add(x, %zero)"],
     ),
     (

@@ -29,11 +29,11 @@ def forward(params, x):
     a, b, c, d = params["a"], params["b"], params["c"], params["d"]
     mul = b * x  # (N,)
     add = a + mul
-    pow_ = x**2
-    mul_2 = c * pow_
+    x2 = x**2
+    mul_2 = c * x2
     add_2 = add + mul_2
-    pow_2 = x**3
-    mul_3 = d * pow_2
+    x3 = x**3
+    mul_3 = d * x3
     f = add_2 + mul_3
     return f
 
@@ -42,7 +42,52 @@ def loss(params, x, y):
     """Return the loss, the sum over the batch."""
     y = np.asarray(y, dtype=np.float32)  # (N,)
     f = forward(params, x)
-    sub = f - y  # (N,)
-    pow_3 = sub**2
-    batch_sum = np.sum(pow_3)
+    f_minus_y = f - y  # (N,)
+    f_minus_y2 = f_minus_y**2
+    batch_sum = np.sum(f_minus_y2)
     return float(batch_sum)
+
+
+def loss_and_grad(params, x, y):
+    """Return the loss and its gradient with respect to every parameter."""
+    x = np.asarray(x, dtype=np.float32)  # (N,)
+    y = np.asarray(y, dtype=np.float32)  # (N,)
+    a, b, c, d = params["a"], params["b"], params["c"], params["d"]
+    N = len(x)
+
+    mul = b * x  # (N,)
+    add = a + mul
+    x2 = x**2
+    mul_2 = c * x2
+    add_2 = add + mul_2
+    x3 = x**3
+    mul_3 = d * x3
+    f = add_2 + mul_3
+    f_minus_y = f - y
+    f_minus_y2 = f_minus_y**2
+    batch_sum = np.sum(f_minus_y2)
+    loss = batch_sum
+
+    # batch_sum = np.sum(f_minus_y2)
+    expand = np.broadcast_to(np.float32(1.0), (N,))
+
+    # f_minus_y2 = f_minus_y**2
+    mul_4 = 2 * f_minus_y
+    d_f = expand * mul_4
+
+    # mul_3 = d * x3
+    mul_6 = d_f * x3
+    d_d = np.sum(mul_6)
+
+    # mul_2 = c * x2
+    mul_8 = d_f * x2
+    d_c = np.sum(mul_8)
+
+    # add = a + mul
+    d_a = np.sum(d_f)
+
+    # mul = b * x
+    mul_10 = d_f * x
+    d_b = np.sum(mul_10)
+
+    return float(loss), {"a": d_a, "b": d_b, "c": d_c, "d": d_d}

@@ -35,3 +35,25 @@ def loss(params, x, y):
     y = np.asarray(y, dtype=np.float32)  # (N,)
     f = forward(params, x)
     return float(np.sum((f - y) ** 2))
+
+
+def loss_and_grad(params, x, y):
+    """Return the loss and its gradient with respect to every parameter."""
+    x = np.asarray(x, dtype=np.float32)  # (N,)
+    y = np.asarray(y, dtype=np.float32)  # (N,)
+    a, b, c, d = params["a"], params["b"], params["c"], params["d"]
+
+    x2 = x**2  # (N,)
+    x3 = x**3
+    f = a + b * x + c * x2 + d * x3
+    f_minus_y = f - y
+    loss = np.sum(f_minus_y**2)
+    d_f = 2 * f_minus_y
+
+    # f = a + b * x + c * x2 + d * x3
+    d_d = np.sum(d_f * x3)
+    d_c = np.sum(d_f * x2)
+    d_a = np.sum(d_f)
+    d_b = np.sum(d_f * x)
+
+    return float(loss), {"a": d_a, "b": d_b, "c": d_c, "d": d_d}

@@ -24,19 +24,19 @@ class Cubic(nn.Module):
     def forward(self, x):
         mul = self.b * x  # (N,)
         add = self.a + mul
-        pow_ = x**2
-        mul_2 = self.c * pow_
+        x2 = x**2
+        mul_2 = self.c * x2
         add_2 = add + mul_2
-        pow_2 = x**3
-        mul_3 = self.d * pow_2
+        x3 = x**3
+        mul_3 = self.d * x3
         f = add_2 + mul_3
         return f
 
     def loss(self, x, y):
         f = self(x)
-        sub = f - y  # (N,)
-        pow_3 = sub**2
-        batch_sum = torch.sum(pow_3)
+        f_minus_y = f - y  # (N,)
+        f_minus_y2 = f_minus_y**2
+        batch_sum = torch.sum(f_minus_y2)
         return batch_sum
 
 

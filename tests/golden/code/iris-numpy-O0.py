@@ -24,7 +24,9 @@ def init(seed=0):
 
 
 def forward(params, sepal_length, sepal_width, petal_length, petal_width):
-    """Return p, shape (N, 3), from sepal_length (N,), sepal_width (N,), petal_length (N,) and petal_width (N,)."""
+    """Return p, shape (N, 3), from sepal_length (N,), sepal_width (N,),
+    petal_length (N,) and petal_width (N,).
+    """
     sepal_length = np.asarray(sepal_length, dtype=np.float32)  # (N,)
     sepal_width = np.asarray(sepal_width, dtype=np.float32)  # (N,)
     petal_length = np.asarray(petal_length, dtype=np.float32)  # (N,)
@@ -57,6 +59,51 @@ def loss(params, sepal_length, sepal_width, petal_length, petal_width, species):
     return float(batch_mean_2)
 
 
+def loss_and_grad(
+    params, sepal_length, sepal_width, petal_length, petal_width, species
+):
+    """Return the loss and its gradient with respect to every parameter."""
+    sepal_length = np.asarray(sepal_length, dtype=np.float32)  # (N,)
+    sepal_width = np.asarray(sepal_width, dtype=np.float32)  # (N,)
+    petal_length = np.asarray(petal_length, dtype=np.float32)  # (N,)
+    petal_width = np.asarray(petal_width, dtype=np.float32)  # (N,)
+    species = np.asarray(species, dtype=np.int64)  # (N,)
+    W, b = params["W"], params["b"]  # (3, 4), (3,)
+    N = len(sepal_length)
+
+    # (N, 4)
+    x = np.stack([sepal_length, sepal_width, petal_length, petal_width], axis=-1)
+    transpose_last = W.T  # (4, 3)
+    matmul = x @ transpose_last  # (N, 3)
+    z = matmul + b
+    cross_entropy_2 = cross_entropy(z, species)  # (N,)
+    batch_mean_2 = batch_mean(cross_entropy_2)
+    loss = batch_mean_2
+
+    # batch_mean_2 = batch_mean(cross_entropy_2)
+    share = np.float32(1.0) / max(N, 1)
+    expand = np.broadcast_to(share, (N,))
+
+    # cross_entropy_2 = cross_entropy(z, species)
+    unsqueeze = expand[:, None]  # (N, 1)
+    softmax_2 = softmax(z)  # (N, 3)
+    one_hot = (species[..., None] == np.arange(3)).astype(np.float32)
+    softmax_2_minus_one_hot = softmax_2 - one_hot
+    d_z = unsqueeze * softmax_2_minus_one_hot
+
+    # z = matmul + b
+    d_b = np.sum(d_z, axis=-2)  # (3,)
+
+    # matmul = x @ transpose_last
+    transpose_last_3 = x.T  # (4, N)
+    matmul_3 = transpose_last_3 @ d_z  # (4, 3)
+
+    # transpose_last = W.T
+    d_W = matmul_3.T  # (3, 4)
+
+    return float(loss), {"W": d_W, "b": d_b}
+
+
 def metrics(params, sepal_length, sepal_width, petal_length, petal_width, species):
     """Return the mean of each metric."""
     sepal_length = np.asarray(sepal_length, dtype=np.float32)  # (N,)
@@ -82,7 +129,7 @@ def softmax(x, axis=-1):
 
 
 def cross_entropy(z, y, axis=()):
-    """-log softmax(z) at the label y, classes along the last axis; the mean over axis."""
+    """-log softmax(z) at the label y, classes along the last axis; mean over axis."""
     log_p = np.take_along_axis(log_softmax(z), y[..., None], axis=-1)[..., 0]
     return -np.mean(log_p, axis=axis)
 

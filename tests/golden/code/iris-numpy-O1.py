@@ -24,7 +24,9 @@ def init(seed=0):
 
 
 def forward(params, sepal_length, sepal_width, petal_length, petal_width):
-    """Return p, shape (N, 3), from sepal_length (N,), sepal_width (N,), petal_length (N,) and petal_width (N,)."""
+    """Return p, shape (N, 3), from sepal_length (N,), sepal_width (N,),
+    petal_length (N,) and petal_width (N,).
+    """
     sepal_length = np.asarray(sepal_length, dtype=np.float32)  # (N,)
     sepal_width = np.asarray(sepal_width, dtype=np.float32)  # (N,)
     petal_length = np.asarray(petal_length, dtype=np.float32)  # (N,)
@@ -50,6 +52,32 @@ def loss(params, sepal_length, sepal_width, petal_length, petal_width, species):
     return float(batch_mean(cross_entropy(z, species)))
 
 
+def loss_and_grad(
+    params, sepal_length, sepal_width, petal_length, petal_width, species
+):
+    """Return the loss and its gradient with respect to every parameter."""
+    sepal_length = np.asarray(sepal_length, dtype=np.float32)  # (N,)
+    sepal_width = np.asarray(sepal_width, dtype=np.float32)  # (N,)
+    petal_length = np.asarray(petal_length, dtype=np.float32)  # (N,)
+    petal_width = np.asarray(petal_width, dtype=np.float32)  # (N,)
+    species = np.asarray(species, dtype=np.int64)  # (N,)
+    W, b = params["W"], params["b"]  # (3, 4), (3,)
+    N = len(sepal_length)
+
+    # (N, 4)
+    x = np.stack([sepal_length, sepal_width, petal_length, petal_width], axis=-1)
+    z = x @ W.T + b  # (N, 3)
+    loss = batch_mean(cross_entropy(z, species))
+    sub = softmax(z) - (species[..., None] == np.arange(3)).astype(np.float32)
+    d_z = sub / max(N, 1)
+
+    # z = x @ W.T + b
+    d_b = np.sum(d_z, axis=-2)  # (3,)
+    d_W = d_z.T @ x  # (3, 4)
+
+    return float(loss), {"W": d_W, "b": d_b}
+
+
 def metrics(params, sepal_length, sepal_width, petal_length, petal_width, species):
     """Return the mean of each metric."""
     sepal_length = np.asarray(sepal_length, dtype=np.float32)  # (N,)
@@ -61,8 +89,11 @@ def metrics(params, sepal_length, sepal_width, petal_length, petal_width, specie
     # (N, 4)
     x = np.stack([sepal_length, sepal_width, petal_length, petal_width], axis=-1)
     z = x @ W.T + b  # (N, 3)
-    batch_mean_2 = batch_mean((np.argmax(z, axis=-1) == species).astype(np.float32))
-    return {"accuracy": float(batch_mean_2)}
+    return {
+        "accuracy": float(
+            batch_mean((np.argmax(z, axis=-1) == species).astype(np.float32))
+        ),
+    }
 
 
 def softmax(x, axis=-1):
@@ -72,7 +103,7 @@ def softmax(x, axis=-1):
 
 
 def cross_entropy(z, y, axis=()):
-    """-log softmax(z) at the label y, classes along the last axis; the mean over axis."""
+    """-log softmax(z) at the label y, classes along the last axis; mean over axis."""
     log_p = np.take_along_axis(log_softmax(z), y[..., None], axis=-1)[..., 0]
     return -np.mean(log_p, axis=axis)
 

@@ -9,7 +9,9 @@ from torch.nn import functional as F
 
 
 class Iris(nn.Module):
-    """p, shape (N, 3), from sepal_length (N,), sepal_width (N,), petal_length (N,) and petal_width (N,)."""
+    """p, shape (N, 3), from sepal_length (N,), sepal_width (N,), petal_length (N,)
+    and petal_width (N,).
+    """
 
     def __init__(self):
         super().__init__()

@@ -20,18 +20,10 @@ def init(seed=0):
         return np.random.default_rng([seed, *name.encode()])
 
     values = {
-        "f.linear.weight": rng("f.linear.weight").uniform(
-            -0.7071067811865475, 0.7071067811865475, (3, 2)
-        ),
-        "f.linear.bias": rng("f.linear.bias").uniform(
-            -0.7071067811865475, 0.7071067811865475, (3,)
-        ),
-        "f.linear_2.weight": rng("f.linear_2.weight").uniform(
-            -0.5773502691896258, 0.5773502691896258, (2, 3)
-        ),
-        "f.linear_2.bias": rng("f.linear_2.bias").uniform(
-            -0.5773502691896258, 0.5773502691896258, (2,)
-        ),
+        "f.linear.weight": fan_uniform(rng("f.linear.weight"), (3, 2), fan_in=2),
+        "f.linear.bias": fan_uniform(rng("f.linear.bias"), (3,), fan_in=2),
+        "f.linear_2.weight": fan_uniform(rng("f.linear_2.weight"), (2, 3), fan_in=3),
+        "f.linear_2.bias": fan_uniform(rng("f.linear_2.bias"), (2,), fan_in=3),
     }
     return {name: np.asarray(value, dtype=np.float32) for name, value in values.items()}
 
@@ -56,6 +48,64 @@ def loss(params, x, y):
     mse = np.mean((f - y) ** 2, axis=-1)  # (N,)
     batch_mean_2 = batch_mean(mse)
     return float(batch_mean_2)
+
+
+def loss_and_grad(params, x, y):
+    """Return the loss and its gradient with respect to every parameter."""
+    x = np.asarray(x, dtype=np.float32)  # (N, 2)
+    y = np.asarray(y, dtype=np.float32)  # (N, 2)
+    f_linear_weight = params["f.linear.weight"]  # (3, 2)
+    f_linear_bias = params["f.linear.bias"]  # (3,)
+    f_linear_2_weight = params["f.linear_2.weight"]  # (2, 3)
+    f_linear_2_bias = params["f.linear_2.bias"]  # (2,)
+    N = len(x)
+
+    linear = x @ f_linear_weight.T + f_linear_bias  # (N, 3)
+    sigmoid_2 = sigmoid(linear)
+    f = sigmoid_2 @ f_linear_2_weight.T + f_linear_2_bias  # (N, 2)
+    mse = np.mean((f - y) ** 2, axis=-1)  # (N,)
+    batch_mean_2 = batch_mean(mse)
+    loss = batch_mean_2
+
+    # batch_mean_2 = batch_mean(mse)
+    share = np.float32(1.0) / max(N, 1)
+    expand = np.broadcast_to(share, (N,))
+
+    # mse = np.mean((f - y) ** 2, axis=-1)
+    share_2 = expand / max(2, 1)
+    unsqueeze = share_2[:, None]  # (N, 1)
+    f_minus_y = f - y  # (N, 2)
+    mul = 2 * f_minus_y
+    d_f = unsqueeze * mul
+
+    # f = sigmoid_2 @ f_linear_2_weight.T + f_linear_2_bias
+    transpose_last = d_f.T  # (2, N)
+    d_f_linear_2_weight = transpose_last @ sigmoid_2  # (2, 3)
+    matmul_2 = d_f @ f_linear_2_weight  # (N, 3)
+    d_f_linear_2_bias = np.sum(d_f, axis=-2)  # (2,)
+
+    # sigmoid_2 = sigmoid(linear)
+    sub_2 = 1 - sigmoid_2  # (N, 3)
+    mul_5 = sigmoid_2 * sub_2
+    mul_6 = matmul_2 * mul_5
+
+    # linear = x @ f_linear_weight.T + f_linear_bias
+    transpose_last_2 = mul_6.T  # (3, N)
+    d_f_linear_weight = transpose_last_2 @ x  # (3, 2)
+    d_f_linear_bias = np.sum(mul_6, axis=-2)  # (3,)
+
+    grads = {
+        "f.linear.weight": d_f_linear_weight,
+        "f.linear.bias": d_f_linear_bias,
+        "f.linear_2.weight": d_f_linear_2_weight,
+        "f.linear_2.bias": d_f_linear_2_bias,
+    }
+    return float(loss), grads
+
+
+def fan_uniform(rng, shape, fan_in):
+    """Uniform in ±1 / sqrt(fan_in)."""
+    return rng.uniform(-1, 1, shape) / np.sqrt(fan_in)
 
 
 def sigmoid(x):

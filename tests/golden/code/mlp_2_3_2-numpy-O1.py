@@ -20,18 +20,10 @@ def init(seed=0):
         return np.random.default_rng([seed, *name.encode()])
 
     values = {
-        "f.linear.weight": rng("f.linear.weight").uniform(
-            -0.7071067811865475, 0.7071067811865475, (3, 2)
-        ),
-        "f.linear.bias": rng("f.linear.bias").uniform(
-            -0.7071067811865475, 0.7071067811865475, (3,)
-        ),
-        "f.linear_2.weight": rng("f.linear_2.weight").uniform(
-            -0.5773502691896258, 0.5773502691896258, (2, 3)
-        ),
-        "f.linear_2.bias": rng("f.linear_2.bias").uniform(
-            -0.5773502691896258, 0.5773502691896258, (2,)
-        ),
+        "f.linear.weight": fan_uniform(rng("f.linear.weight"), (3, 2), fan_in=2),
+        "f.linear.bias": fan_uniform(rng("f.linear.bias"), (3,), fan_in=2),
+        "f.linear_2.weight": fan_uniform(rng("f.linear_2.weight"), (2, 3), fan_in=3),
+        "f.linear_2.bias": fan_uniform(rng("f.linear_2.bias"), (2,), fan_in=3),
     }
     return {name: np.asarray(value, dtype=np.float32) for name, value in values.items()}
 
@@ -52,6 +44,44 @@ def loss(params, x, y):
     y = np.asarray(y, dtype=np.float32)  # (N, 2)
     f = forward(params, x)
     return float(batch_mean(np.mean((f - y) ** 2, axis=-1)))
+
+
+def loss_and_grad(params, x, y):
+    """Return the loss and its gradient with respect to every parameter."""
+    x = np.asarray(x, dtype=np.float32)  # (N, 2)
+    y = np.asarray(y, dtype=np.float32)  # (N, 2)
+    f_linear_weight = params["f.linear.weight"]  # (3, 2)
+    f_linear_bias = params["f.linear.bias"]  # (3,)
+    f_linear_2_weight = params["f.linear_2.weight"]  # (2, 3)
+    f_linear_2_bias = params["f.linear_2.bias"]  # (2,)
+    N = len(x)
+
+    sigmoid_2 = sigmoid(x @ f_linear_weight.T + f_linear_bias)  # (N, 3)
+    f = sigmoid_2 @ f_linear_2_weight.T + f_linear_2_bias  # (N, 2)
+    loss = batch_mean(np.mean((f - y) ** 2, axis=-1))
+    d_f = 2 * (f - y) / max(2 * N, 1)
+
+    # f = sigmoid_2 @ f_linear_2_weight.T + f_linear_2_bias
+    d_f_linear_2_weight = d_f.T @ sigmoid_2  # (2, 3)
+    d_f_linear_2_bias = np.sum(d_f, axis=-2)  # (2,)
+
+    # sigmoid_2 = sigmoid(x @ f_linear_weight.T + f_linear_bias)
+    mul_6 = d_f @ f_linear_2_weight * (sigmoid_2 * (1 - sigmoid_2))  # (N, 3)
+    d_f_linear_weight = mul_6.T @ x  # (3, 2)
+    d_f_linear_bias = np.sum(mul_6, axis=-2)  # (3,)
+
+    grads = {
+        "f.linear.weight": d_f_linear_weight,
+        "f.linear.bias": d_f_linear_bias,
+        "f.linear_2.weight": d_f_linear_2_weight,
+        "f.linear_2.bias": d_f_linear_2_bias,
+    }
+    return float(loss), grads
+
+
+def fan_uniform(rng, shape, fan_in):
+    """Uniform in ±1 / sqrt(fan_in)."""
+    return rng.uniform(-1, 1, shape) / np.sqrt(fan_in)
 
 
 def sigmoid(x):

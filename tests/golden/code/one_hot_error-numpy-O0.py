@@ -58,6 +58,76 @@ def loss(params, x, y):
     return float(batch_mean_2 + batch_mean_2_2)
 
 
+def loss_and_grad(params, x, y):
+    """Return the loss and its gradient with respect to every parameter."""
+    x = np.asarray(x, dtype=np.float32)  # (N, 2)
+    y = np.asarray(y, dtype=np.float32)  # (N, 3)
+    W_p, W_r = params["W_p"], params["W_r"]  # (3, 2), (3, 2)
+    N = len(x)
+
+    transpose_last = W_p.T  # (2, 3)
+    z_p = x @ transpose_last  # (N, 3)
+    argmax = np.argmax(z_p, axis=-1)  # (N,)
+    f_p = (argmax[..., None] == np.arange(3)).astype(np.float32)  # (N, 3)
+    epsilon_p = f_p - y
+    transpose_last_2 = W_r.T  # (2, 3)
+    z_r = x @ transpose_last_2  # (N, 3)
+    f_r = z_r
+    epsilon_r = f_r - y
+    mul = epsilon_p * z_p
+    L_p = np.sum(mul, axis=-1)  # (N,)
+    mul_2 = epsilon_r * epsilon_r  # (N, 3)
+    matmul = np.sum(mul_2, axis=-1)  # (N,)
+    L_r = matmul / 2
+    batch_mean_2 = batch_mean(L_p)
+    batch_mean_2_2 = batch_mean(L_r)
+    loss = batch_mean_2 + batch_mean_2_2
+
+    # batch_mean_2_2 = batch_mean(L_r)
+    share = np.float32(1.0) / max(N, 1)
+    d_L_r = np.broadcast_to(share, (N,))
+
+    # batch_mean_2 = batch_mean(L_p)
+    share_2 = np.float32(1.0) / max(N, 1)
+    d_L_p = np.broadcast_to(share_2, (N,))
+
+    # L_r = matmul / 2
+    div = np.float32(1.0) / 2
+    mul_3 = d_L_r * div
+
+    # matmul = np.sum(mul_2, axis=-1)
+    unsqueeze = mul_3[:, None]  # (N, 1)
+    expand_3 = np.broadcast_to(unsqueeze, (N, 3))  # (N, 3)
+
+    # mul_2 = epsilon_r * epsilon_r
+    mul_5 = expand_3 * epsilon_r
+    mul_6 = expand_3 * epsilon_r
+    d_epsilon_r = mul_5 + mul_6
+
+    # L_p = np.sum(mul, axis=-1)
+    unsqueeze_2 = d_L_p[:, None]  # (N, 1)
+    expand_4 = np.broadcast_to(unsqueeze_2, (N, 3))  # (N, 3)
+
+    # mul = epsilon_p * z_p
+    d_z_p = expand_4 * epsilon_p
+
+    # z_r = x @ transpose_last_2
+    transpose_last_4 = x.T  # (2, N)
+    matmul_3 = transpose_last_4 @ d_epsilon_r  # (2, 3)
+
+    # transpose_last_2 = W_r.T
+    d_W_r = matmul_3.T  # (3, 2)
+
+    # z_p = x @ transpose_last
+    transpose_last_7 = x.T  # (2, N)
+    matmul_5 = transpose_last_7 @ d_z_p  # (2, 3)
+
+    # transpose_last = W_p.T
+    d_W_p = matmul_5.T  # (3, 2)
+
+    return float(loss), {"W_p": d_W_p, "W_r": d_W_r}
+
+
 def batch_mean(values):
     """Mean over the batch, 0 for an empty one."""
     return np.sum(values) / max(len(values), 1)

@@ -47,6 +47,42 @@ def loss(params, x, y):
     return float(batch_mean(L_p) + batch_mean(L_r))
 
 
+def loss_and_grad(params, x, y):
+    """Return the loss and its gradient with respect to every parameter."""
+    x = np.asarray(x, dtype=np.float32)  # (N, 2)
+    y = np.asarray(y, dtype=np.float32)  # (N, 3)
+    W_p, W_r = params["W_p"], params["W_r"]  # (3, 2), (3, 2)
+    N = len(x)
+
+    z_p = x @ W_p.T  # (N, 3)
+    f_p = (np.argmax(z_p, axis=-1)[..., None] == np.arange(3)).astype(np.float32)
+    epsilon_p = f_p - y
+    z_r = x @ W_r.T
+    f_r = z_r
+    epsilon_r = f_r - y
+    L_p = np.sum(epsilon_p * z_p, axis=-1)  # (N,)
+    L_r = np.sum(epsilon_r * epsilon_r, axis=-1) / 2
+    loss = batch_mean(L_p) + batch_mean(L_r)
+    share = np.float32(1.0) / max(N, 1)
+    d_L_r = np.broadcast_to(share, (N,))
+    d_L_p = np.broadcast_to(share, (N,))
+
+    # L_r = np.sum(epsilon_r * epsilon_r, axis=-1) / 2
+    mul_5 = (d_L_r * 0.5)[:, None] * epsilon_r  # (N, 3)
+    d_epsilon_r = mul_5 + mul_5
+
+    # L_p = np.sum(epsilon_p * z_p, axis=-1)
+    d_z_p = d_L_p[:, None] * epsilon_p
+
+    # z_r = x @ W_r.T
+    d_W_r = d_epsilon_r.T @ x  # (3, 2)
+
+    # z_p = x @ W_p.T
+    d_W_p = d_z_p.T @ x
+
+    return float(loss), {"W_p": d_W_p, "W_r": d_W_r}
+
+
 def batch_mean(values):
     """Mean over the batch, 0 for an empty one."""
     return np.sum(values) / max(len(values), 1)

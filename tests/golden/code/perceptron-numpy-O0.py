@@ -42,6 +42,45 @@ def loss(params, x, y):
     return float(batch_mean_2)
 
 
+def loss_and_grad(params, x, y):
+    """Return the loss and its gradient with respect to every parameter."""
+    x = np.asarray(x, dtype=np.float32)  # (N, 2)
+    y = np.asarray(y, dtype=np.int64)  # (N,)
+    W, b = params["W"], params["b"]  # (3, 2), (3,)
+    N = len(x)
+
+    transpose_last = W.T  # (2, 3)
+    matmul = x @ transpose_last  # (N, 3)
+    z = matmul + b
+    perceptron_2 = perceptron(z, y)  # (N,)
+    batch_mean_2 = batch_mean(perceptron_2)
+    loss = batch_mean_2
+
+    # batch_mean_2 = batch_mean(perceptron_2)
+    share = np.float32(1.0) / max(N, 1)
+    expand = np.broadcast_to(share, (N,))
+
+    # perceptron_2 = perceptron(z, y)
+    unsqueeze = expand[:, None]  # (N, 1)
+    argmax_2 = np.argmax(z, axis=-1)  # (N,)
+    one_hot = (argmax_2[..., None] == np.arange(3)).astype(np.float32)  # (N, 3)
+    one_hot_2 = (y[..., None] == np.arange(3)).astype(np.float32)
+    one_hot_minus_one_hot_2 = one_hot - one_hot_2
+    d_z = unsqueeze * one_hot_minus_one_hot_2
+
+    # z = matmul + b
+    d_b = np.sum(d_z, axis=-2)  # (3,)
+
+    # matmul = x @ transpose_last
+    transpose_last_3 = x.T  # (2, N)
+    matmul_3 = transpose_last_3 @ d_z  # (2, 3)
+
+    # transpose_last = W.T
+    d_W = matmul_3.T  # (3, 2)
+
+    return float(loss), {"W": d_W, "b": d_b}
+
+
 def metrics(params, x, y):
     """Return the mean of each metric."""
     x = np.asarray(x, dtype=np.float32)  # (N, 2)
@@ -56,7 +95,7 @@ def metrics(params, x, y):
 
 
 def perceptron(z, y, axis=()):
-    """Largest score minus the label's, classes along the last axis; the mean over axis."""
+    """Largest score minus the label's, classes along the last axis; mean over axis."""
     own = np.take_along_axis(z, y[..., None], axis=-1)[..., 0]
     return np.mean(np.max(z, axis=-1) - own, axis=axis)
 

@@ -22,8 +22,7 @@ def forward(params, x):
     x = np.asarray(x, dtype=np.float32)  # (N, 2)
     W, b = params["W"], params["b"]  # (3, 2), (3,)
     z = x @ W.T + b  # (N, 3)
-    f = (np.argmax(z, axis=-1)[..., None] == np.arange(3)).astype(np.float32)
-    return f
+    return (np.argmax(z, axis=-1)[..., None] == np.arange(3)).astype(np.float32)
 
 
 def loss(params, x, y):
@@ -33,6 +32,25 @@ def loss(params, x, y):
     W, b = params["W"], params["b"]  # (3, 2), (3,)
     z = x @ W.T + b  # (N, 3)
     return float(batch_mean(perceptron(z, y)))
+
+
+def loss_and_grad(params, x, y):
+    """Return the loss and its gradient with respect to every parameter."""
+    x = np.asarray(x, dtype=np.float32)  # (N, 2)
+    y = np.asarray(y, dtype=np.int64)  # (N,)
+    W, b = params["W"], params["b"]  # (3, 2), (3,)
+    N = len(x)
+
+    z = x @ W.T + b  # (N, 3)
+    loss = batch_mean(perceptron(z, y))
+    one_hot = (np.argmax(z, axis=-1)[..., None] == np.arange(3)).astype(np.float32)
+    d_z = (one_hot - (y[..., None] == np.arange(3)).astype(np.float32)) / max(N, 1)
+
+    # z = x @ W.T + b
+    d_b = np.sum(d_z, axis=-2)  # (3,)
+    d_W = d_z.T @ x  # (3, 2)
+
+    return float(loss), {"W": d_W, "b": d_b}
 
 
 def metrics(params, x, y):
@@ -47,7 +65,7 @@ def metrics(params, x, y):
 
 
 def perceptron(z, y, axis=()):
-    """Largest score minus the label's, classes along the last axis; the mean over axis."""
+    """Largest score minus the label's, classes along the last axis; mean over axis."""
     own = np.take_along_axis(z, y[..., None], axis=-1)[..., 0]
     return np.mean(np.max(z, axis=-1) - own, axis=axis)
 

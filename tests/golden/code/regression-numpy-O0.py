@@ -34,6 +34,37 @@ def loss(params, x, y):
     return float(batch_mean_2)
 
 
+def loss_and_grad(params, x, y):
+    """Return the loss and its gradient with respect to every parameter."""
+    x = np.asarray(x, dtype=np.float32)  # (N, 2)
+    y = np.asarray(y, dtype=np.float32)  # (N,)
+    w, b = params["w"], params["b"]  # (2,), ()
+    N = len(x)
+
+    matmul = x @ w  # (N,)
+    f = matmul + b
+    mse = (f - y) ** 2
+    batch_mean_2 = batch_mean(mse)
+    loss = batch_mean_2
+
+    # batch_mean_2 = batch_mean(mse)
+    share = np.float32(1.0) / max(N, 1)
+    expand = np.broadcast_to(share, (N,))
+
+    # mse = (f - y) ** 2
+    f_minus_y = f - y
+    mul = 2 * f_minus_y
+    d_f = expand * mul
+
+    # f = matmul + b
+    d_b = np.sum(d_f)
+
+    # matmul = x @ w
+    d_w = d_f @ x  # (2,)
+
+    return float(loss), {"w": d_w, "b": d_b}
+
+
 def batch_mean(values):
     """Mean over the batch, 0 for an empty one."""
     return np.sum(values) / max(len(values), 1)

@@ -41,6 +41,44 @@ def loss(params, x, y):
     return float(batch_mean_2)
 
 
+def loss_and_grad(params, x, y):
+    """Return the loss and its gradient with respect to every parameter."""
+    x = np.asarray(x, dtype=np.float32)  # (N, 2)
+    y = np.asarray(y, dtype=np.int64)  # (N,)
+    W, b = params["W"], params["b"]  # (3, 2), (3,)
+    N = len(x)
+
+    transpose_last = W.T  # (2, 3)
+    matmul = x @ transpose_last  # (N, 3)
+    z = matmul + b
+    cross_entropy_2 = cross_entropy(z, y)  # (N,)
+    batch_mean_2 = batch_mean(cross_entropy_2)
+    loss = batch_mean_2
+
+    # batch_mean_2 = batch_mean(cross_entropy_2)
+    share = np.float32(1.0) / max(N, 1)
+    expand = np.broadcast_to(share, (N,))
+
+    # cross_entropy_2 = cross_entropy(z, y)
+    unsqueeze = expand[:, None]  # (N, 1)
+    softmax_2 = softmax(z)  # (N, 3)
+    one_hot = (y[..., None] == np.arange(3)).astype(np.float32)
+    softmax_2_minus_one_hot = softmax_2 - one_hot
+    d_z = unsqueeze * softmax_2_minus_one_hot
+
+    # z = matmul + b
+    d_b = np.sum(d_z, axis=-2)  # (3,)
+
+    # matmul = x @ transpose_last
+    transpose_last_3 = x.T  # (2, N)
+    matmul_3 = transpose_last_3 @ d_z  # (2, 3)
+
+    # transpose_last = W.T
+    d_W = matmul_3.T  # (3, 2)
+
+    return float(loss), {"W": d_W, "b": d_b}
+
+
 def metrics(params, x, y):
     """Return the mean of each metric."""
     x = np.asarray(x, dtype=np.float32)  # (N, 2)
@@ -61,7 +99,7 @@ def softmax(x, axis=-1):
 
 
 def cross_entropy(z, y, axis=()):
-    """-log softmax(z) at the label y, classes along the last axis; the mean over axis."""
+    """-log softmax(z) at the label y, classes along the last axis; mean over axis."""
     log_p = np.take_along_axis(log_softmax(z), y[..., None], axis=-1)[..., 0]
     return -np.mean(log_p, axis=axis)
 

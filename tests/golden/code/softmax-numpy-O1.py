@@ -34,6 +34,25 @@ def loss(params, x, y):
     return float(batch_mean(cross_entropy(z, y)))
 
 
+def loss_and_grad(params, x, y):
+    """Return the loss and its gradient with respect to every parameter."""
+    x = np.asarray(x, dtype=np.float32)  # (N, 2)
+    y = np.asarray(y, dtype=np.int64)  # (N,)
+    W, b = params["W"], params["b"]  # (3, 2), (3,)
+    N = len(x)
+
+    z = x @ W.T + b  # (N, 3)
+    loss = batch_mean(cross_entropy(z, y))
+    sub = softmax(z) - (y[..., None] == np.arange(3)).astype(np.float32)
+    d_z = sub / max(N, 1)
+
+    # z = x @ W.T + b
+    d_b = np.sum(d_z, axis=-2)  # (3,)
+    d_W = d_z.T @ x  # (3, 2)
+
+    return float(loss), {"W": d_W, "b": d_b}
+
+
 def metrics(params, x, y):
     """Return the mean of each metric."""
     x = np.asarray(x, dtype=np.float32)  # (N, 2)
@@ -52,7 +71,7 @@ def softmax(x, axis=-1):
 
 
 def cross_entropy(z, y, axis=()):
-    """-log softmax(z) at the label y, classes along the last axis; the mean over axis."""
+    """-log softmax(z) at the label y, classes along the last axis; mean over axis."""
     log_p = np.take_along_axis(log_softmax(z), y[..., None], axis=-1)[..., 0]
     return -np.mean(log_p, axis=axis)
 

@@ -14,14 +14,14 @@ class Xor(nn.Module):
 
     def forward(self, x1, x2):
         sub = 0.5 - x1  # (N,)
-        sub_2 = sub - x2
-        h1 = step(sub_2)
+        sub_minus_x2 = sub - x2
+        h1 = step(sub_minus_x2)
         add = -1.5 + x1
         add_2 = add + x2
         h2 = step(add_2)
         sub_3 = 0.5 - h1
-        sub_4 = sub_3 - h2
-        f = step(sub_4)
+        sub_3_minus_h2 = sub_3 - h2
+        f = step(sub_3_minus_h2)
         return f
 
 
