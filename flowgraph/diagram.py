@@ -29,6 +29,7 @@ from .passes.fold import Fold
 from .passes.infer import InferTypes
 from .passes.inline import Inline
 from .passes.keep import Keep
+from .passes.per_example import PerExample
 from .passes.pick import Pick
 from .passes.signs import Signs
 from .passes.simplify import Simplify
@@ -52,13 +53,17 @@ DERIVED: dict[str, tuple[Pass, ...]] = {
     "vjp": (Keep(("loss",)), Vjp()),
     "jvp": (Keep(("loss",)), Jvp()),
     "hvp": (Keep(("loss",)), Vjp(), Keep(("gradient",)), Jvp(), Keep(("gradient_dot",))),
+    "per_example_grad": (PerExample(),),
 }
 """The emitted functions with derivatives, each with the passes that differentiate."""
+
+BEFORE_BATCHING = ("per_example_grad",)
+"""Those of them that differentiate the loss of one example, and are batched after it."""
 
 TIDY: tuple[Pass, ...] = (Cancel(), Simplify(), Cancel(), Pick(), Signs(), Simplify(), Cse(), Dce())
 """What makes a derived graph readable."""
 
-EXTRAS = {"numpy": ("jvp", "hvp"), "torch": ("vjp",)}
+EXTRAS = {"numpy": ("jvp", "hvp", "per_example_grad"), "torch": ("vjp",)}
 """What `--with` may ask for, by target."""
 
 
@@ -261,9 +266,13 @@ def pipeline(level: int) -> Pipeline:
 def derivative_pipeline(level: int, function: str) -> Pipeline:
     """The passes from a typed graph to what a function with derivatives is emitted from."""
     differentiate = DERIVED[function]
+    batch = (Batch(), Inline())
     if level == 0:
-        return Pipeline((Batch(), Inline(), *differentiate, SplitSums()))
-    before = (Fold(), Simplify(), Batch(), Inline(), *TIDY)
+        steps = (*differentiate, *batch) if function in BEFORE_BATCHING else (*batch, *differentiate)
+        return Pipeline((*steps, SplitSums()))
+    if function in BEFORE_BATCHING:
+        return Pipeline((Fold(), *TIDY, *differentiate, Dce(), Fold(), *TIDY, *batch, *TIDY, SplitSums()))
+    before = (Fold(), Simplify(), *batch, *TIDY)
     return Pipeline((*before, *differentiate, Dce(), Fold(), *TIDY, SplitSums()))
 
 

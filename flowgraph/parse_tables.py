@@ -41,13 +41,13 @@ def load_tables(grammar: Path, **runtime: Any) -> Lark | None:
     from lark import Lark
 
     try:
-        stored = json.loads(tables_path(grammar).read_text(encoding="ascii"))
+        text = tables_path(grammar).read_text(encoding="ascii")
+        stored = json.loads(text, object_hook=_decoded)
     except (OSError, ValueError):
         return None
     if not isinstance(stored, dict) or stored.get("origin") != origin(grammar):
         return None
-    data, memo = _decoded(stored["data"]), _decoded(stored["memo"])
-    parser: Lark = Lark._load_from_dict(data, memo, **runtime)
+    parser: Lark = Lark._load_from_dict(stored["data"], stored["memo"], **runtime)
     return parser
 
 
@@ -99,13 +99,10 @@ def _encoded(value: Any) -> Any:
     return str(value) if isinstance(value, str) else value
 
 
-def _decoded(value: Any) -> Any:
-    if isinstance(value, dict):
-        if "#" in value:
-            parts = value["#"]
-            return {key: _decoded(item) for key, item in zip(parts[::2], parts[1::2], strict=True)}
-        return {key: _decoded(item) for key, item in value.items()}
-    return [_decoded(item) for item in value] if isinstance(value, list) else value
+def _decoded(item: dict[str, Any]) -> dict[Any, Any]:
+    """A dict as it was, called for every one that is read, the innermost first."""
+    parts = item.get("#")
+    return item if parts is None else dict(zip(parts[::2], parts[1::2], strict=True))
 
 
 def write_tables() -> Path:

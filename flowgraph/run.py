@@ -109,15 +109,7 @@ def run_program(
     """
     found = Diagnostics()
     table = _table(program, path, inputs, data, found)
-    if isinstance(params, (str, Path)):
-        arrays = _read_params(Path(params), found)
-        found.raise_errors()
-        values, params_from = fit_params(graph, arrays, found, str(params)), str(params)
-    elif params is not None:
-        arrays = {name: np.asarray(value) for name, value in params.items()}
-        values, params_from = fit_params(graph, arrays, found, "params"), "the values given"
-    else:
-        values, params_from = initial_params(graph, seed), f"initial values, seed {seed}"
+    values, params_from = find_params(graph, params, seed, found)
     found.raise_errors()
     assert table is not None
     batched = Pipeline((Batch(),)).run(graph)
@@ -225,6 +217,25 @@ def _examples(value: Any, column: Wanted) -> np.ndarray:
 
 # ---------------------------------------------------------------------------------------
 # Parameters
+
+
+def find_params(
+    graph: Graph, params: str | Path | Mapping[str, Any] | None, seed: int, found: Diagnostics
+) -> tuple[dict[str, np.ndarray], str]:
+    """The parameters by node, and where they come from in words; what does not fit is reported.
+
+    params: a file, arrays by name, or None for first values.
+    """
+    if params is None:
+        return initial_params(graph, seed), f"initial values, seed {seed}"
+    if not isinstance(params, (str, Path)):
+        arrays = {name: np.asarray(value) for name, value in params.items()}
+        return fit_params(graph, arrays, found, "params"), "the values given"
+    before = len(found.items)
+    arrays = _read_params(Path(params), found)
+    if len(found.items) > before and not arrays:
+        return {}, str(params)
+    return fit_params(graph, arrays, found, str(params)), str(params)
 
 
 def initial_params(graph: Graph, seed: int) -> dict[str, np.ndarray]:

@@ -146,7 +146,7 @@ class Writer:
             "{} + {}": a.bound + b.bound,
             "{} - {}": a.bound + b.bound,
             "{} * {}": a.bound * b.bound,
-            "{} / (1 + {} ^ 2)": a.bound,
+            "{} / (1 + ({}) ^ 2)": a.bound,
             "maximum({}, {})": max(a.bound, b.bound),
             "minimum({}, {})": max(a.bound, b.bound),
         }

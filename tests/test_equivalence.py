@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from programs import random_program, random_wiring
 from running import EMITTED, HAS_TORCH, SIMULATOR, Values, initial, module_of, same
@@ -71,7 +71,7 @@ def bounded_values(
 ) -> Values:
     """Inputs between -2 and 2, params between -1 and 1, labels within their classes."""
     graph = diagram.graph
-    values = {}
+    values: dict[str, np.ndarray] = {}
     for name in names:
         type = graph[name].type
         shape = (*lead, *(size.at(sizes) for size in type.shape))
@@ -119,14 +119,18 @@ def assert_batch_is_loop(diagram: Diagram, params: Values, examples: Values) -> 
 @settings(max_examples=200, derandomize=True, **CALM)
 @given(PROGRAMS)
 def test_engines_agree(rng: random.Random) -> None:
-    assert_engines_agree(random_program(rng))
+    text = random_program(rng)
+    note(text)
+    assert_engines_agree(text)
 
 
 @pytest.mark.slow
 @settings(max_examples=2000, **CALM)
 @given(PROGRAMS)
 def test_engines_agree_on_many(rng: random.Random) -> None:
-    assert_engines_agree(random_program(rng))
+    text = random_program(rng)
+    note(text)
+    assert_engines_agree(text)
 
 
 def assert_gradients_agree(text: str) -> None:
@@ -170,7 +174,9 @@ def autograd(
 @settings(max_examples=100, derandomize=True, **CALM)
 @given(PROGRAMS)
 def test_gradients_agree(rng: random.Random) -> None:
-    assert_gradients_agree(random_program(rng))
+    text = random_program(rng)
+    note(text)
+    assert_gradients_agree(text)
 
 
 @pytest.mark.parametrize("size", [1, 4])

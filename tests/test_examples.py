@@ -367,7 +367,7 @@ def test_mlp_2_3_2_is_the_lectures_sequential() -> None:
 # With h_4 = (p, q) the last layer answers relu(p + q), relu(p - q).
 
 LAYERS_IN = [[0, 0], [1, 0], [0, 1], [1, 1]]
-LAYERS = {
+LAYERS: dict[str, Any] = {
     "xi_1": [[-1, 0, 0.5], [0, 1, -0.5], [0, -1, 0.5], [1, 0, -0.5]],
     "h_1": [[0, 1, 1], [1, 1, 0], [1, 0, 1], [1, 1, 0]],
     "xi_2": [[-1, 0, 0.5], [0, 1, 0.5], [1, -1, 0.5], [0, 1, 0.5]],

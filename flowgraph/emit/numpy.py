@@ -65,7 +65,12 @@ class _Module:
         parts = [self._params(), self._init(), self._forward()]
         if self.graph.results_of("loss"):
             parts.append(self._loss())
-        writers = {"loss_and_grad": self._loss_and_grad, "jvp": self._jvp, "hvp": self._hvp}
+        writers = {
+            "loss_and_grad": self._loss_and_grad,
+            "jvp": self._jvp,
+            "hvp": self._hvp,
+            "per_example_grad": self._per_example_grad,
+        }
         parts += [writers[function](graph) for function, graph in self.derived.items()]
         if self.graph.results_of("metric"):
             parts.append(self._metrics())
@@ -329,6 +334,16 @@ class _Module:
 
         doc = "Return the product of the loss's Hessian with a vector, a dict like params."
         return self._derivative("hvp", doc, graph, "vector", finish)
+
+    def _per_example_grad(self, graph: Graph) -> list[str]:
+        gradients = graph.results_of("example_gradient")
+
+        def finish(body: Body) -> list[str]:
+            found = body.run([g.node for g in gradients])
+            return source.returns(entries_of(gradients, found))
+
+        doc = "Return the gradient of each example's own loss, a dict of arrays (N, ...)."
+        return self._derivative("per_example_grad", doc, graph, "", finish)
 
     def _metrics(self) -> list[str]:
         metrics = self.graph.results_of("metric")

@@ -15,6 +15,7 @@ from ..errors import Diagnostics, Span, shorten
 from ..graph import Node
 from ..naming import ARGUMENT_NAMES, KEYWORDS, MODULE_NAMES, Namer
 from ..ops import OPS
+from ..ops.derivative import REQUESTS
 from ..ops.leaf import Array, Const, Param
 from ..types import REAL, Dim, TensorType, Type, Unifier
 from .static import CONSTANTS, Skip, in_range
@@ -182,7 +183,7 @@ class Scope:
                 help="equations run in order: move this statement below the equation",
             )
             raise Skip
-        if name in OPS and OPS[name].group:
+        if name in OPS and (OPS[name].group or name in REQUESTS):
             self.found.report(
                 "E0101",
                 f"`{name}` is an operation, not a value",

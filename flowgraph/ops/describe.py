@@ -16,7 +16,7 @@ from ..types import TupleType, Type
 from ..types import describe as type_in_words
 from .base import OPS, Composite, Elementwise, Op, Sample, Value, apply
 from .declared import Attr, Declared
-from .derivative import REQUESTS, Request
+from .derivative import REQUESTS
 from .init import INITS
 from .optimiser import OPTIMISERS, SCHEDULES
 
@@ -61,8 +61,9 @@ def listing() -> str:
     """Every operation by group, a line each; then initialisers, optimisers and schedules."""
     groups: dict[str, list[type[Declared]]] = {name: [] for name in GROUPS}
     for cls in OPS.values():
-        if cls.group or cls.name in REQUESTS:
-            groups.setdefault(cls.group or "derivatives", []).append(cls)
+        if cls.group:
+            groups.setdefault(cls.group, []).append(cls)
+    groups["derivatives"] += REQUESTS.values()
     groups["initialisers"] = [cls for cls in INITS.values() if cls.public]
     groups["optimisers"] = list(OPTIMISERS.values())
     groups["learning-rate schedules"] = list(SCHEDULES.values())
@@ -86,7 +87,7 @@ def describe_name(name: str) -> str:
     if name in OPS and OPS[name].group:
         parts.append(describe(OPS[name]))
     if name in REQUESTS:
-        parts.append(_request(REQUESTS[name]))
+        parts.append(_settings(REQUESTS[name], "derivatives"))
     if name in INITS and INITS[name].public:
         parts.append(_settings(INITS[name], "initialiser"))
     if name in OPTIMISERS:
@@ -109,13 +110,6 @@ def describe(cls: type[Op]) -> str:
         ("example", [_example(cls)]),
     ]
     return "\n".join([f"{signature(cls)}   ({cls.group})", *_documentation(cls), "", *_table(rows)])
-
-
-def _request(cls: type[Request]) -> str:
-    """A derivative that the language asks for, which has no form of its own."""
-    rows = [("formula", [cls.formula]), ("LaTeX", [cls.latex.format(**{n: n for n in _names(cls)})])]
-    rows.append(("example", [cls.example]))
-    return "\n".join([f"{signature(cls)}   (derivatives)", *_documentation(cls), "", *_table(rows)])
 
 
 def signature(cls: type[Declared]) -> str:

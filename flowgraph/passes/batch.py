@@ -2,8 +2,9 @@
 
 Assumes a typed graph of one example. Promises a typed graph whose inputs, targets and what
 depends on them carry the symbolic size N first, whose losses are means or sums over it (a
-loss that depends on no example stands as it is), and whose metrics are means. Knows no single
-operation: each says how it works over a batch (`Op.batch`).
+loss that depends on no example stands as it is), whose metrics are means, and whose gradients
+of single examples all carry the axis. Knows no single operation: each says how it works over a
+batch (`Op.batch`).
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ class _Batcher:
         types = [self.graph[o].type for o in node.operands]
         values = [Value(self.builder, o) for o in operands]
         count = len(self.out)
+        self.builder.of = None if node.of is None else self.new.get(node.of, node.of)
         made = node.op.batch(self.batching, values, types)
+        self.builder.of = None
         name = self._take(made.name, node, fresh=len(self.out) > count and self.out.last == made.name)
         self.carries.add(name)
         return name
@@ -118,6 +121,9 @@ class _Batcher:
 
     def _result(self, result: Result) -> Result:
         name = self.new[result.node]
+        if result.role == "example_gradient":
+            value = self.batching.spread(Value(self.builder, name), self.graph[result.node].type)
+            return Result(result.role, result.label, value.name, result.by, result.span)
         if result.role == "output" or name not in self.carries:
             return Result(result.role, result.label, name, result.by, result.span)
         by = "batch_sum" if result.role == "loss" and result.by == "sum" else "batch_mean"

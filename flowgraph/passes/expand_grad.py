@@ -198,10 +198,12 @@ class _Expansion:
         why, cure = f"{of} does not depend on {by}", f"make {of} from {by}, or leave the derivative out"
         if x in behind:
             blocker = self._blocker(x, y)
-            name = blocker.op.name
-            why = f"every way from {by} to {of} goes through `{name}`, whose derivative is 0"
-            labels = [(blocker.span, f"the `{name}`")]
-            cure = "take it away" if name == "stop_gradient" else "use a smooth function in its place"
+            name = f"`{blocker.op.name}`" if blocker.op.group != "elementwise" or blocker.type.elem.kind != "bool" else "a comparison"
+            why = f"every way from {by} to {of} goes through {name}, whose derivative is 0"
+            labels = [(blocker.span, f"here")]
+            cure = "use a smooth function in its place"
+            if blocker.op.name == "stop_gradient":
+                cure = f"take `stop_gradient` away, or leave the derivative out"
         else:
             earlier = [n for n in self.out if n.name in behind and n.hint == self.graph[original[1]].hint]
             if earlier and earlier[-1].hint is not None:

@@ -1,0 +1,310 @@
+"""The ways to compute what a diagram computes, each giving the same quantities by name.
+
+Assumes a checked diagram. Promises for a case (parameters, examples, a direction) what can be
+asked of it: `output p`, `loss`, `metric accuracy`, `gradient W`, `jvp` (the derivative of the
+loss along the direction) and `hvp W` (the Hessian times it), as float64 arrays. The emitted
+texts, which are ours, are executed as they stand.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from .errors import InternalError
+from .graph import Graph
+from .naming import class_name
+from .passes.autodiff import Jvp, Vjp
+from .passes.dce import Dce
+from .passes.inline import Inline
+from .passes.keep import Keep
+from .passes.simulate import as_array, bind_sizes, simulate
+
+Arrays = dict[str, np.ndarray]
+Quantities = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Where to compare: arrays by the diagram's names.
+
+    title: for people, "the data". rows: the number of each example in its source, from 1.
+    way: a direction for the parameters. has_targets: whether losses and metrics can be asked
+    for.
+    """
+
+    title: str
+    params: Arrays
+    examples: Arrays
+    way: Arrays
+    rows: tuple[int, ...]
+    has_targets: bool
+
+    def only(self, index: int) -> Case:
+        """The case of one of its examples."""
+        examples = {n: a[index : index + 1] for n, a in self.examples.items()}
+        return replace(self, examples=examples, rows=(self.rows[index],))
+
+    def moved(self, way: Mapping[str, np.ndarray], step: float = 1.0) -> Case:
+        """The case with its parameters moved along a direction."""
+        return replace(self, params={n: a + step * way[n] for n, a in self.params.items()})
+
+
+class Engine(Protocol):
+    """One way to compute."""
+
+    @property
+    def name(self) -> str: ...
+
+    def quantities(self, case: Case) -> Quantities:
+        """Everything that can be asked of a case; raises whatever the engine raises."""
+        ...
+
+
+def asked(case: Case, graph: Graph) -> tuple[bool, bool]:
+    """Whether a case has a loss to ask for, and whether that has a gradient."""
+    has_loss = case.has_targets and bool(graph.results_of("loss"))
+    return has_loss, has_loss and bool(graph.params)
+
+
+# ---------------------------------------------------------------------------------------
+# The simulator
+
+
+class Simulator:
+    """The reference: graphs over a batch, run node by node in float64."""
+
+    name = "simulator"
+
+    def __init__(self, batched: Graph) -> None:
+        self.graph = batched
+        self.hints = {n: str(batched[n].hint) for n in (*batched.inputs, *batched.targets, *batched.params)}
+        loss = Dce().run(Keep(("loss",)).run(Inline().run(batched)))
+        self.loss_graph = loss
+        self.parts: list[Graph] = [batched]
+        if loss.results and loss.params:
+            gradient = Dce().run(Keep(("gradient",)).run(Vjp().run(loss)))
+            twice = Dce().run(Keep(("gradient_dot",)).run(Jvp(batched.params).run(gradient)))
+            once = Dce().run(Keep(("loss_dot",)).run(Jvp().run(loss)))
+            self.parts += [gradient, once, twice]
+        self.tangents = [n.name for n in loss if n.name in loss.params]
+
+    def quantities(self, case: Case, noise: float = 0.0, seed: int = 0) -> Quantities:
+        """noise: the relative size of an error that every operation is given."""
+        has_loss, has_gradient = asked(case, self.graph)
+        rng = np.random.default_rng(seed)
+        found: Quantities = {}
+        for part in self.parts if has_gradient else self.parts[:1]:
+            values = self.values(case, part)
+            known = simulate(part, values) if not noise else roughly(part, values, noise, rng)
+            found |= _results(part, known, case.has_targets)
+        if not has_loss:
+            found.pop("loss", None)
+        return found
+
+    def values(self, case: Case, graph: Graph) -> Arrays:
+        """The case by the names of a graph's nodes, the direction as its tangents."""
+        by_hint = {**case.params, **case.examples}
+        values = {node: by_hint[hint] for node, hint in self.hints.items() if hint in by_hint}
+        added = graph.inputs[len(self.graph.inputs) :]
+        return values | {
+            new: case.way[self.hints[old]] for new, old in zip(added, self.tangents, strict=len(added) > 0)
+        }
+
+    def loss(self, case: Case) -> np.ndarray:
+        """The loss alone, as an array of one number."""
+        known = simulate(self.loss_graph, self.values(case, self.loss_graph))
+        return np.array([sum(float(known[r.node]) for r in self.loss_graph.results)])
+
+    def gradient(self, case: Case) -> Quantities:
+        """The gradient alone."""
+        graph = self.parts[1]
+        return _results(graph, simulate(graph, self.values(case, graph)), True)
+
+
+def _results(graph: Graph, known: Mapping[str, Any], has_targets: bool) -> Quantities:
+    """The results of a graph by the names of quantities."""
+    words = {"gradient": "gradient {}", "gradient_dot": "hvp {}", "loss_dot": "jvp", "loss": "loss"}
+    words |= {"output": "output {}", "metric": "metric {}"}
+    found: Quantities = {}
+    for result in graph.results:
+        if result.role != "output" and not has_targets:
+            continue
+        name = words[result.role].format(result.label)
+        value = np.asarray(known[result.node], dtype=np.float64)
+        found[name] = found[name] + value if result.role in ("loss", "loss_dot") and name in found else value
+    return found
+
+
+def roughly(
+    graph: Graph, values: Mapping[str, Any], noise: float, rng: np.random.Generator
+) -> dict[str, Any]:
+    """The value of every node, each computed with a random relative error: what rounding may do.
+
+    Numbers with few binary digits are left as they are, since small whole numbers and their like
+    are computed exactly: a tie between such stays one.
+    """
+    sizes = bind_sizes(graph, values)
+    grid = 2.0**20 if noise < 1e-10 else 2.0**8
+
+    def rough(value: Any) -> Any:
+        if not isinstance(value, np.ndarray | np.floating) or value.dtype.kind != "f":
+            return value
+        factor = 1 + noise * rng.choice((-1.0, 1.0), np.shape(value))
+        exact = (np.abs(value) < grid) & (value * grid == np.round(value * grid))
+        return np.where(exact, value, value * factor)
+
+    known: dict[str, Any] = {n: rough(as_array(graph[n], v)) for n, v in values.items() if n in graph}
+    with np.errstate(all="ignore"):
+        for node in graph:
+            if node.name in known or not all(o in known for o in node.operands):
+                continue
+            if node.op.name not in ("input", "target", "param"):
+                types = [graph[o].type for o in node.operands]
+                known[node.name] = rough(node.op.evaluate([known[o] for o in node.operands], types, sizes))
+    return known
+
+
+# ---------------------------------------------------------------------------------------
+# Emitted modules
+
+
+def execute(text: str, name: str) -> dict[str, Any]:
+    """The namespace of an emitted module."""
+    space: dict[str, Any] = {"__name__": name}
+    exec(compile(text, f"{name}.py", "exec"), space)
+    return space
+
+
+def as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, tuple) else [value]
+
+
+class NumpyModule:
+    """An emitted numpy module with `jvp` and `hvp`."""
+
+    def __init__(self, graph: Graph, text: str, level: int, dtype: str) -> None:
+        self.graph, self.dtype = graph, dtype
+        self.name = f"numpy -O{level}" + (" float32" if dtype == "float32" else "")
+        self.module = execute(text, "emitted")
+
+    def quantities(self, case: Case) -> Quantities:
+        params, way = (
+            {n: np.asarray(a, self.dtype) for n, a in of.items()} for of in (case.params, case.way)
+        )
+        given = {str(self.graph[n].hint) for n in self.graph.inputs}
+        inputs = {n: a for n, a in case.examples.items() if n in given}
+        has_loss, has_gradient = asked(case, self.graph)
+        module, examples = self.module, case.examples
+        found: Quantities = {}
+        with np.errstate(all="ignore"):
+            outputs = as_list(module["forward"](params, **inputs))
+            labels = [r.label for r in self.graph.results_of("output")]
+            found |= {f"output {n}": v for n, v in zip(labels, outputs, strict=True)}
+            if has_loss:
+                found["loss"] = module["loss"](params, **examples)
+            if has_gradient:
+                value, gradient = module["loss_and_grad"](params, **examples)
+                found |= {f"gradient {n}": g for n, g in gradient.items()}
+                again, found["jvp"] = module["jvp"](params, way, **examples)
+                found |= {f"hvp {n}": g for n, g in module["hvp"](params, way, **examples).items()}
+                found |= {"loss of loss_and_grad": value, "loss of jvp": again}
+            if case.has_targets and self.graph.results_of("metric"):
+                found |= {f"metric {n}": v for n, v in module["metrics"](params, **examples).items()}
+        return {n: np.asarray(v, dtype=np.float64) for n, v in found.items()}
+
+    def init(self, seed: int) -> Quantities:
+        """What `init(seed)` draws."""
+        values = self.module["init"](seed)
+        if {n: tuple(np.shape(v)) for n, v in values.items()} != dict(self.module["PARAMS"]):
+            raise InternalError("PARAMS and init disagree on names or shapes")
+        return {f"init {n}": np.asarray(v, dtype=np.float64) for n, v in values.items()}
+
+
+class TorchModule:
+    """An emitted torch module: autograd, and the derived backward pass beside it."""
+
+    def __init__(self, graph: Graph, text: str, level: int, dtype: str) -> None:
+        self.graph, self.dtype = graph, dtype
+        self.name = f"torch -O{level}" + (" float32" if dtype == "float32" else "")
+        self.module = execute(text, "emitted_torch")
+        self.skipped: dict[str, str] = {}
+        """What PyTorch itself cannot compute, and what it says of that."""
+
+    def quantities(self, case: Case) -> Quantities:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch's own, on batches of one
+            return self._quantities(case)
+
+    def _quantities(self, case: Case) -> Quantities:
+        import torch
+
+        model = self.module[class_name(self.graph.name)]()
+        state = {n: torch.tensor(np.asarray(a, dtype=self.dtype)) for n, a in case.params.items()}
+        model.load_state_dict(state, strict=True)
+        model.requires_grad_(True)
+        examples = {n: self._tensor(a) for n, a in case.examples.items()}
+        given = {str(self.graph[n].hint) for n in self.graph.inputs}
+        found: dict[str, Any] = {}
+        with torch.no_grad():
+            outputs = as_list(model(**{n: t for n, t in examples.items() if n in given}))
+            labels = [r.label for r in self.graph.results_of("output")]
+            found |= {f"output {n}": v for n, v in zip(labels, outputs, strict=True)}
+            if case.has_targets and self.graph.results_of("metric"):
+                found |= {f"metric {n}": v for n, v in model.metrics(**examples).items()}
+        has_loss, has_gradient = asked(case, self.graph)
+        if has_loss:
+            found["loss"] = model.loss(**examples)
+        if has_gradient:
+            found |= self._derivatives(model, found["loss"], case)
+            value, gradient = model.loss_and_grad(**examples)
+            found |= {f"gradient {n} (written out)": g for n, g in gradient.items()}
+            found["loss of loss_and_grad"] = value
+        return {n: _as_array(v) for n, v in found.items()}
+
+    def _derivatives(self, model: Any, loss: Any, case: Case) -> dict[str, Any]:
+        """By autograd: the gradient, along the direction, and once more."""
+        import torch
+
+        weights = dict(model.named_parameters())
+        way = {n: torch.tensor(np.asarray(case.way[n], dtype=self.dtype)) for n in weights}
+        if not loss.requires_grad:
+            nothing = {n: torch.zeros_like(p) for n, p in weights.items()}
+            gradient = hessian = nothing
+        else:
+            leaves = list(weights.values())
+            found = torch.autograd.grad(loss, leaves, create_graph=True, materialize_grads=True)
+            gradient = dict(zip(weights, found, strict=True))
+            hessian = self._twice(gradient, way, weights)
+        along = sum((gradient[n].detach() * way[n]).sum() for n in weights)
+        named = {f"gradient {n}": g for n, g in gradient.items()} | {f"hvp {n}": g for n, g in hessian.items()}
+        return named | {"jvp": along}
+
+    def _twice(self, gradient: dict[str, Any], way: dict[str, Any], weights: dict[str, Any]) -> dict[str, Any]:
+        import torch
+
+        along = sum((gradient[n] * way[n]).sum() for n in weights)
+        if not along.requires_grad:
+            return {n: torch.zeros_like(p) for n, p in weights.items()}
+        try:
+            found = torch.autograd.grad(along, list(weights.values()), materialize_grads=True)
+        except (RuntimeError, NotImplementedError) as error:
+            if "not implemented" not in str(error):
+                raise
+            self.skipped["hvp"] = str(error).splitlines()[0]
+            return {}
+        return dict(zip(weights, found, strict=True))
+
+    def _tensor(self, array: np.ndarray) -> Any:
+        import torch
+
+        return torch.tensor(np.asarray(array, self.dtype) if array.dtype.kind == "f" else array)
+
+
+def _as_array(tensor: Any) -> np.ndarray:
+    value = tensor.numpy(force=True) if hasattr(tensor, "numpy") else tensor
+    return np.asarray(value, dtype=np.float64)
