@@ -66,6 +66,7 @@ CODES: dict[str, str] = {
     "E0601": "the target cannot compile an operation",
     "E0602": "a name cannot be used in the emitted code",
     "E0603": "there is no loss to differentiate",
+    "E0604": "two engines that should compute the same disagree",
     # the command
     "E0701": "an output file cannot be written",
     "E0702": "an optional package is missing",

@@ -39,6 +39,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .run import Run
+    from .verify_report import Verification
 
 TARGETS = ("numpy", "torch")
 DTYPES = ("float32", "float64")
@@ -254,6 +255,23 @@ class Diagram:
         from .run import run_program
 
         return run_program(self.program, self.expanded, self.source.path, inputs, data, params, seed)
+
+    def verify(self, data: Any = None, params: Any = None, seed: int = 0, *, rows: int = 32) -> Verification:
+        """Compare simulator, emitted code and central differences. Raises FlowError.
+
+        data, params: as `run` takes them. rows: how many rows of the data are looked at. The
+        result's `ok` says whether all agree, its `table()` what was compared and how well.
+        """
+        from .emit import emit
+        from .verify import verify_program
+
+        def alone(graph: Graph, target: str) -> str:
+            return emit(graph, self.source.path, __version__, target, 0, "float64")
+
+        return verify_program(
+            self.program, self.expanded, self.batched(), self.source.path, self.compile, alone,
+            levels=LEVELS, data=data, params=params, seed=seed, rows=rows,
+        )  # fmt: skip
 
 
 def pipeline(level: int) -> Pipeline:

@@ -21,6 +21,9 @@ from .codes import CODES
 TAB = 4
 MAX_LINE = 160
 MAX_SHOWN = 50
+"""So many are rendered; `--json` prints all."""
+MAX_ERRORS = 1000
+"""Lowering and inference stop looking after so many."""
 MAX_POOL = 2000
 """A misspelt name is compared with at most so many others."""
 
@@ -148,9 +151,15 @@ class InternalError(Exception):
 
 @dataclass
 class Diagnostics:
-    """Collects what is found, so that all errors of a file are reported in one run."""
+    """Collects what is found, so that all errors of a file are reported in one run.
+
+    Nothing is kept twice. `items` may be added to; it is never shortened.
+    """
 
     items: list[Diagnostic] = field(default_factory=list)
+    _counted: int = 0
+    _errors: int = 0
+    _known: set[tuple[str, Span | str, str]] = field(default_factory=set)
 
     def report(
         self,
@@ -163,11 +172,20 @@ class Diagnostics:
         help: str = "",
         path: str = "",
     ) -> None:
-        """Add an error (`E...`) or a warning (`W...`); labels without a span are left out."""
+        """Add an error (`E...`) or a warning (`W...`); labels without a span are left out.
+
+        What is reported already, word for word and of the same place, is not added again.
+        """
+        self._count()
+        if (code, span or path, message) in self._known:
+            return
         kept = tuple(Label(at, text) for at, text in labels if at is not None)
-        found = Diagnostic(code, message, span, label, kept, help, path)
-        if found not in self.items[-MAX_SHOWN:]:
-            self.items.append(found)
+        self.items.append(Diagnostic(code, message, span, label, kept, help, path))
+
+    def has(self, code: str, span: Span) -> bool:
+        """Whether there is a diagnostic of this code at this place."""
+        self._count()
+        return (code, span, "") in self._known
 
     def closest(self, name: str, known: Iterable[str]) -> str:
         """`did_you_mean`, but nothing once more is reported than is shown: it takes time."""
@@ -175,7 +193,21 @@ class Diagnostics:
 
     @property
     def has_errors(self) -> bool:
-        return any(d.is_error for d in self.items)
+        return self.error_count > 0
+
+    @property
+    def error_count(self) -> int:
+        """How many errors there are; asking costs only what was added since it was last asked."""
+        self._count()
+        return self._errors
+
+    def _count(self) -> None:
+        """Take in what was added to `items`."""
+        for found in self.items[self._counted :]:
+            self._errors += found.is_error
+            place = found.span or found.path
+            self._known.update([(found.code, place, found.message), (found.code, place, "")])
+        self._counted = len(self.items)
 
     @property
     def warnings(self) -> list[Diagnostic]:

@@ -233,7 +233,7 @@ def find_params(
         return fit_params(graph, arrays, found, "params"), "the values given"
     before = len(found.items)
     arrays = _read_params(Path(params), found)
-    if len(found.items) > before and not arrays:
+    if len(found.items) > before:
         return {}, str(params)
     return fit_params(graph, arrays, found, str(params)), str(params)
 

@@ -10,35 +10,286 @@ convention. Both are said in the report, neither counts as agreement.
 from __future__ import annotations
 
 import importlib.util
-import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from .data.load import load_data
 from .data.table import Table
-from .errors import Diagnostics
+from .errors import Diagnostics, FlowError, fail
 from .graph import Graph
 from .lower.program import Program
-from .run import initial_params, read_or_draw_params
-from .verify_cases import data_case, direction, groups, random_case
-from .verify_culprits import culprits
-from .verify_engines import Case, Engine, NumpyModule, Quantities, Simulator, TorchModule
-from .verify_slopes import one_sided, slope
+from .passes.simulate import ShapeClash, simulate
+from .run import find_params
+from .verify_cases import EXAMPLES, beside, data_case, random_case
+from .verify_compare import (
+    VALUES,
+    WRITTEN,
+    Arrays,
+    Quantities,
+    group_of,
+    largest_difference,
+    meant,
+    scale_of,
+    tolerance_of,
+)
+from .verify_culprits import Emit, culprits
+from .verify_differences import compare_differences
+from .verify_engines import Case, Engine, NumpyModule, Simulator, TorchModule, asked
+from .verify_report import Row, Verification
 
-Compile = Callable[..., str]
-"""`Diagram.compile`."""
-
-VALUES, DERIVATIVES, AUTOGRAD, DIFFERENCES, SINGLE = 1e-11, 1e-10, 1e-7, 1e-6, 2e-5
-"""Tolerances, relative to the largest entry: of values and derivatives in float64; of PyTorch's
-derivatives, which has a constant of hardsigmoid in single precision; of central differences; of
-float32."""
-
-NOISE = {"float64": 2.0**-50, "float32": 2.0**-21}
+NOISE, NOISE_SINGLE = 2.0**-50, 2.0**-21
 """The relative error given to every operation to see what rounding does: a few units."""
 
-NEARBY = 3
-"""How many points beside a kink must agree."""
+TIMES = 8
+"""A difference of at most so many times what such errors did counts as rounding."""
+
+ROWS = 32
+"""Rows of the data that are looked at unless more are asked for."""
+
+
+def verify_program(
+    program: Program,
+    graph: Graph,
+    batched: Graph,
+    path: str,
+    compile: Callable[..., str],
+    emit: Emit,
+    *,
+    levels: Sequence[int] = (0, 1),
+    data: str | Path | Table | None = None,
+    params: str | Path | Mapping[str, Any] | None = None,
+    seed: int = 0,
+    rows: int = ROWS,
+) -> Verification:
+    """Compare all engines on random values and on data. Raises FlowError.
+
+    graph, batched: of one example, and over a batch. compile: `Diagram.compile`. emit: the text
+    of any batched graph for a target. data, params: as `Diagram.run` takes them; without data,
+    random values alone. rows: how many rows of the data are looked at.
+    """
+    found = Diagnostics()
+    by_node, params_from = find_params(graph, params, seed, found)
+    table = data if isinstance(data, Table) else _read(program, path, data, seed, found)
+    found.raise_errors()
+    verifier = _Verifier(graph, batched, emit, seed)
+    first = {str(graph[n].hint): a for n, a in by_node.items()}
+    cases = verifier.cases(first, table, rows, params_from, path)
+    engines = verifier.engines(compile, levels)
+    if params is None:
+        verifier.compare_init(engines, first)
+    for case in cases:
+        verifier.compare(case, engines)
+    verifier.blame()
+    return verifier.report
+
+
+def _read(
+    program: Program, path: str, data: str | Path | None, seed: int, found: Diagnostics
+) -> Table | None:
+    """The examples in a file, or else the file's own; None if it has none."""
+    if data is None and program.data is None:
+        return None
+    return load_data(program, Path(path).parent, found, path=data, seed=seed)
+
+
+class _Verifier:
+    def __init__(self, graph: Graph, batched: Graph, emit: Emit, seed: int) -> None:
+        self.graph, self.batched, self.emit, self.seed = graph, batched, emit, seed
+        self.simulator = Simulator(batched)
+        self.report = Verification()
+        self.wrong: Case | None = None
+        """The first case on which engines differ."""
+
+    # -- what is compared
+
+    def cases(
+        self, params: Arrays, table: Table | None, rows: int, params_from: str, path: str
+    ) -> list[Case]:
+        """Random values, then the data."""
+        head, found = self.report.head, []
+        drawn = random_case(self.graph, params, self.seed, self._has_numbers)
+        name = Path(path).name
+        if drawn is None:
+            head.append(f"{name}: no sizes were found that meet its requirements: nothing random was tried.")
+        else:
+            beside = " with parameters beside the first ones" if params else ""
+            head.append(f"{name}: {EXAMPLES} random examples{beside}.")
+            found.append(drawn)
+        if table is not None and table.count:
+            case = data_case(self.graph, params, table, rows, self.seed)
+            some = (
+                f"{len(case.rows)} of {table.count}" if len(case.rows) < table.count else f"all {table.count}"
+            )
+            values = f" with {params_from}" if params else ""
+            head.append(f"{name}: {some} rows of the data{values}.")
+            if not case.has_targets and self.graph.results_of("loss"):
+                head.append("The data have no targets: on them, outputs alone are compared.")
+            found.append(case)
+        if not self.graph.results_of("loss"):
+            head.append("There is no loss: values alone are compared.")
+        for case in found:
+            self._note_numbers(case, path)
+        return found
+
+    def _has_numbers(self, case: Case) -> bool:
+        try:
+            return not self._without_numbers(case)
+        except IndexError:
+            return False
+
+    def _without_numbers(self, case: Case) -> list[str]:
+        found = self.simulator.quantities(case)
+        return [name for name, value in found.items() if not np.all(np.isfinite(value))]
+
+    def _note_numbers(self, case: Case, path: str) -> None:
+        try:
+            names = self._without_numbers(case)
+        except ShapeClash as clash:
+            raise fail("E0504", str(clash), path=path) from None
+        if names:
+            some = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+            self.report.head.append(f"On {case.title}, there are infinities or non-numbers in {some}.")
+
+    def engines(self, compile: Callable[..., str], levels: Sequence[int]) -> list[Engine]:
+        """The emitted modules that can be had."""
+        derived = bool(self.graph.results_of("loss"))
+        found: list[Engine] = []
+        has_torch = importlib.util.find_spec("torch") is not None
+        if not has_torch:
+            self.report.head.append("PyTorch is not installed: the torch target and autograd are skipped.")
+        for dtype in ("float64", "float32"):
+            for level in levels:
+                extras = ("jvp", "hvp", "per_example_grad") if derived else ()
+                text = compile("numpy", level=level, dtype=dtype, extras=extras)
+                found.append(NumpyModule(self.batched, text, level, dtype))
+            for level in levels if has_torch else ():
+                try:
+                    text = compile("torch", level=level, dtype=dtype, extras=("vjp",) if derived else ())
+                except FlowError as error:
+                    why = error.diagnostics[0].message
+                    self.report.add(Row("outputs", f"torch -O{level}", None, None, "skipped", why))
+                    continue
+                found.append(TorchModule(self.batched, text, level, dtype))
+        return found
+
+    def compare_init(self, engines: Sequence[Engine], first: Arrays) -> None:
+        """The emitted `init` draws the numbers that the simulator draws."""
+        nowhere = Case("init", {}, {}, {}, (), False)
+        want = {f"init {n}": a for n, a in first.items()}
+        for engine in engines:
+            if isinstance(engine, NumpyModule) and first:
+                self._compare_group("init", engine, nowhere, want, engine.init(self.seed))
+
+    def compare(self, case: Case, engines: Sequence[Engine]) -> None:
+        """Every engine on a case, and the derivatives against differences."""
+        want = self.simulator.quantities(case)
+        for engine in engines:
+            got = self._answer(engine, case)
+            if got is None:
+                continue
+            for group in dict.fromkeys(map(group_of, (*want, *got))):
+                if group not in engine.lacks and group not in engine.skipped:
+                    self._compare_group(group, engine, case, want, got)
+            for group, why in engine.skipped.items():
+                self._add(Row(group, engine.name, None, None, "skipped", f"PyTorch: {why}"), case)
+        if asked(case, self.graph)[1]:
+            for row in compare_differences(self.simulator, case, self.seed):
+                self._add(row, case)
+
+    def _answer(self, engine: Engine, case: Case) -> Quantities | None:
+        """What an engine gives; what it raises is a disagreement, since the simulator raised nothing."""
+        try:
+            return engine.quantities(case)
+        except Exception as error:
+            said = f"{engine.name} raises {type(error).__name__} on {case.title}: {error}"
+            self._add(Row("outputs", engine.name, np.inf, VALUES, "DIFFERS", said), case)
+            return None
+
+    def _add(self, row: Row, case: Case) -> None:
+        self.report.add(row)
+        if row.status == "DIFFERS" and self.wrong is None:
+            self.wrong = case
+
+    # -- one group of quantities
+
+    def _compare_group(
+        self, group: str, engine: Engine, case: Case, want: Quantities, got: Quantities
+    ) -> None:
+        tolerance = tolerance_of(group, engine.single, isinstance(engine, TorchModule))
+        plain = Row(group, engine.name, 0.0, tolerance, "ok")
+        given = [n for n in got if group_of(n) == group]
+        missing = [n for n in want if group_of(n) == group and n not in got]
+        if missing or any(meant(n) not in want for n in given):
+            said = (
+                f"{engine.name} gives {', '.join(given) or 'nothing'}, and not {', '.join(missing) or 'that'}"
+            )
+            self._add(replace(plain, difference=np.inf, status="DIFFERS", note=said), case)
+            return
+        for name in given:
+            difference, place = self._difference(name, case, want, got)
+            row = replace(plain, difference=difference)
+            self._add(row if difference <= tolerance else self._judged(row, name, place, engine, case), case)
+
+    def _difference(self, name: str, case: Case, want: Quantities, got: Quantities) -> tuple[float, str]:
+        """The largest difference of a quantity relative to its scale, and its place."""
+        same = meant(name)
+        return largest_difference(got[name], want[same], scale_of(same, want, case.way))
+
+    def _judged(self, row: Row, name: str, place: str, engine: Engine, case: Case) -> Row:
+        """A difference above the tolerance, with what explains it or where it is."""
+        where = f"{meant(name)}{place} on {case.title}"
+        if row.quantity == "init":
+            return replace(row, status="DIFFERS", note=where)
+        assert row.difference is not None
+        rounding = self._rounding(name, case, NOISE_SINGLE if engine.single else NOISE)
+        if row.difference <= TIMES * rounding:
+            return replace(
+                row, status="rounding", note=f"{where}: rounding alone changes it by {rounding:.1e}"
+            )
+        is_autograd = isinstance(engine, TorchModule) and not name.endswith(WRITTEN)
+        if (
+            is_autograd
+            and row.quantity in ("gradient", "jvp", "hvp")
+            and self._agrees_beside(name, row, engine, case)
+        ):
+            note = f"{where}: a kink, where PyTorch takes another slope; beside it both agree"
+            return replace(row, status="kink", note=note)
+        note = f"{where}{self._example(name, row, place, engine, case)}"
+        return replace(row, status="DIFFERS", note=note)
+
+    def _rounding(self, name: str, case: Case, noise: float) -> float:
+        """How much an error of every operation changes a quantity, relative to its scale."""
+        want = self.simulator.quantities(case)
+        tries = [self.simulator.quantities(case, noise, seed) for seed in range(6)]
+        return max(self._difference(meant(name), case, want, rough)[0] for rough in tries)
+
+    def _agrees_beside(self, name: str, row: Row, engine: Engine, case: Case) -> bool:
+        """Whether an engine agrees at points a little away."""
+        return all(not self._differs(name, row, engine, near) for near in beside(case, self.seed))
+
+    def _differs(self, name: str, row: Row, engine: Engine, case: Case) -> bool:
+        assert row.tolerance is not None
+        found = self._difference(name, case, self.simulator.quantities(case), engine.quantities(case))
+        return found[0] > row.tolerance
+
+    def _example(self, name: str, row: Row, place: str, engine: Engine, case: Case) -> str:
+        """Which example it is, or the first on which the quantity differs by itself."""
+        if row.quantity in ("outputs", "gradient per example") and place.startswith("["):
+            index = int(place.strip("[]").split(",")[0])
+            return f", example {case.rows[index]}" if index < len(case.rows) else ""
+        for index, number in enumerate(case.rows):
+            if self._differs(name, row, engine, case.only(index)):
+                return f", on example {number} by itself"
+        return ", on no example by itself"
+
+    # -- blame
+
+    def blame(self) -> None:
+        """Where engines differ, look for the operations that are wrong by themselves."""
+        if self.wrong is not None:
+            known = simulate(self.batched, self.simulator.values(self.wrong, self.batched))
+            self.report.blamed += culprits(self.batched, known, self.emit)

@@ -15,7 +15,8 @@ from .data.table import Table
 from .graph import Graph
 from .passes.simulate import holds
 from .types import Dim, TensorType
-from .verify_engines import Arrays, Case
+from .verify_compare import Arrays
+from .verify_engines import Case
 
 EXAMPLES = 8
 """Examples in a random batch."""
@@ -69,7 +70,9 @@ def _drawn(
     if positive:
         params = {n: np.abs(a) + np.float64(np.float32(0.1)) for n, a in params.items()}
     params = {n: single(a) for n, a in params.items()}
-    return Case("random values", params, examples, direction(params, rng), tuple(range(1, EXAMPLES + 1)), True)
+    return Case(
+        "random values", params, examples, direction(params, rng), tuple(range(1, EXAMPLES + 1)), True
+    )
 
 
 def data_case(graph: Graph, params: Arrays, table: Table, limit: int, seed: int) -> Case:
@@ -89,6 +92,16 @@ def data_case(graph: Graph, params: Arrays, table: Table, limit: int, seed: int)
 def direction(params: Arrays, rng: np.random.Generator) -> Arrays:
     """A direction of about the size of the parameters."""
     return {n: single(_spread(a) * rng.uniform(-1, 1, a.shape)) for n, a in params.items()}
+
+
+NEARBY = 3
+"""How many points beside a kink must agree."""
+
+
+def beside(case: Case, seed: int) -> Iterator[Case]:
+    """The case with its parameters moved a little, at random."""
+    for attempt in range(NEARBY):
+        yield case.moved(direction(case.params, np.random.default_rng([seed, attempt])), 1e-3)
 
 
 def groups(params: Arrays, most: int = 8) -> Iterator[list[str]]:

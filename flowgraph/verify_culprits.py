@@ -127,7 +127,9 @@ def _wrong_derivative(alone: Graph, values: Mapping[str, Any]) -> list[str]:
         way = {}
         for name in real:
             array = np.asarray(values[name], dtype=np.float64)
-            beside[name] = array * (1 + 0.01 * rng.normal(size=array.shape)) + 1e-3 * rng.normal(size=array.shape)
+            beside[name] = array * (1 + 0.01 * rng.normal(size=array.shape)) + 1e-3 * rng.normal(
+                size=array.shape
+            )
             way[name] = rng.uniform(-1, 1, array.shape)
 
         def at(t: float, beside: dict[str, Any] = beside, way: dict[str, Any] = way) -> np.ndarray:

@@ -9,7 +9,7 @@ texts, which are ours, are executed as they stand.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -23,9 +23,7 @@ from .passes.dce import Dce
 from .passes.inline import Inline
 from .passes.keep import Keep
 from .passes.simulate import as_array, bind_sizes, simulate
-
-Arrays = dict[str, np.ndarray]
-Quantities = dict[str, np.ndarray]
+from .verify_compare import WRITTEN, Arrays, Quantities
 
 
 @dataclass(frozen=True)
@@ -57,8 +55,13 @@ class Case:
 class Engine(Protocol):
     """One way to compute."""
 
-    @property
-    def name(self) -> str: ...
+    name: str
+    single: bool
+    """Whether in float32."""
+    lacks: tuple[str, ...]
+    """Groups of quantities that it does not offer."""
+    skipped: dict[str, str]
+    """Groups that it could not compute for a reason of its own, with the reason."""
 
     def quantities(self, case: Case) -> Quantities:
         """Everything that can be asked of a case; raises whatever the engine raises."""
@@ -104,7 +107,17 @@ class Simulator:
             found |= _results(part, known, case.has_targets)
         if not has_loss:
             found.pop("loss", None)
+        if has_gradient:
+            found |= self._each(case)
         return found
+
+    def _each(self, case: Case) -> Quantities:
+        """The gradient of every example by itself."""
+        each = [self.gradient(case.only(i)) for i in range(len(case.rows))]
+        return {
+            f"each gradient {n}": np.stack([g[f"gradient {n}"] for g in each])
+            for n in (case.params if each else ())
+        }
 
     def values(self, case: Case, graph: Graph) -> Arrays:
         """The case by the names of a graph's nodes, the direction as its tangents."""
@@ -122,8 +135,17 @@ class Simulator:
 
     def gradient(self, case: Case) -> Quantities:
         """The gradient alone."""
-        graph = self.parts[1]
-        return _results(graph, simulate(graph, self.values(case, graph)), True)
+        return self._of(self.parts[1:2], case)
+
+    def derivatives(self, case: Case) -> Quantities:
+        """Gradient, jvp and hvp."""
+        return self._of(self.parts[1:], case)
+
+    def _of(self, parts: Sequence[Graph], case: Case) -> Quantities:
+        found: Quantities = {}
+        for part in parts:
+            found |= _results(part, simulate(part, self.values(case, part)), True)
+        return found
 
 
 def _results(graph: Graph, known: Mapping[str, Any], has_targets: bool) -> Quantities:
@@ -188,8 +210,10 @@ class NumpyModule:
     """An emitted numpy module with `jvp` and `hvp`."""
 
     def __init__(self, graph: Graph, text: str, level: int, dtype: str) -> None:
-        self.graph, self.dtype = graph, dtype
-        self.name = f"numpy -O{level}" + (" float32" if dtype == "float32" else "")
+        self.graph, self.dtype, self.single = graph, dtype, dtype == "float32"
+        self.name = f"numpy -O{level}" + (" float32" if self.single else "")
+        self.lacks: tuple[str, ...] = ("gradient written out",)
+        self.skipped: dict[str, str] = {}
         self.module = execute(text, "emitted")
 
     def quantities(self, case: Case) -> Quantities:
@@ -213,6 +237,8 @@ class NumpyModule:
                 again, found["jvp"] = module["jvp"](params, way, **examples)
                 found |= {f"hvp {n}": g for n, g in module["hvp"](params, way, **examples).items()}
                 found |= {"loss of loss_and_grad": value, "loss of jvp": again}
+                each = module["per_example_grad"](params, **examples)
+                found |= {f"each gradient {n}": g for n, g in each.items()}
             if case.has_targets and self.graph.results_of("metric"):
                 found |= {f"metric {n}": v for n, v in module["metrics"](params, **examples).items()}
         return {n: np.asarray(v, dtype=np.float64) for n, v in found.items()}
@@ -229,8 +255,9 @@ class TorchModule:
     """An emitted torch module: autograd, and the derived backward pass beside it."""
 
     def __init__(self, graph: Graph, text: str, level: int, dtype: str) -> None:
-        self.graph, self.dtype = graph, dtype
-        self.name = f"torch -O{level}" + (" float32" if dtype == "float32" else "")
+        self.graph, self.dtype, self.single = graph, dtype, dtype == "float32"
+        self.name = f"torch -O{level}" + (" float32" if self.single else "")
+        self.lacks: tuple[str, ...] = ("gradient per example",)
         self.module = execute(text, "emitted_torch")
         self.skipped: dict[str, str] = {}
         """What PyTorch itself cannot compute, and what it says of that."""
@@ -262,7 +289,7 @@ class TorchModule:
         if has_gradient:
             found |= self._derivatives(model, found["loss"], case)
             value, gradient = model.loss_and_grad(**examples)
-            found |= {f"gradient {n} (written out)": g for n, g in gradient.items()}
+            found |= {f"gradient {n}{WRITTEN}": g for n, g in gradient.items()}
             found["loss of loss_and_grad"] = value
         return {n: _as_array(v) for n, v in found.items()}
 
@@ -281,10 +308,14 @@ class TorchModule:
             gradient = dict(zip(weights, found, strict=True))
             hessian = self._twice(gradient, way, weights)
         along = sum((gradient[n].detach() * way[n]).sum() for n in weights)
-        named = {f"gradient {n}": g for n, g in gradient.items()} | {f"hvp {n}": g for n, g in hessian.items()}
+        named = {f"gradient {n}": g for n, g in gradient.items()} | {
+            f"hvp {n}": g for n, g in hessian.items()
+        }
         return named | {"jvp": along}
 
-    def _twice(self, gradient: dict[str, Any], way: dict[str, Any], weights: dict[str, Any]) -> dict[str, Any]:
+    def _twice(
+        self, gradient: dict[str, Any], way: dict[str, Any], weights: dict[str, Any]
+    ) -> dict[str, Any]:
         import torch
 
         along = sum((gradient[n] * way[n]).sum() for n in weights)

@@ -172,6 +172,11 @@ def test_creators_fill_the_column_and_random_ones_have_streams() -> None:
     assert np.array_equal(alone.columns["x"], read.columns["x"]), "a stream depends on its column alone"
 
 
+def test_an_equation_may_make_several_names() -> None:
+    read = table("input x\nf = x\ndata 3 { a, b = split([arange(), 1], 2); x = a[0] }")
+    assert read.columns["x"].tolist() == [0, 1, 2]
+
+
 def test_a_constant_column_is_repeated() -> None:
     assert np.array_equal(
         table("input x : [2]\nf = sum(x)\ndata 3 { x = [1, 2] }").columns["x"], [[1, 2]] * 3
@@ -189,6 +194,9 @@ def test_a_constant_column_is_repeated() -> None:
         ("data 3 { x = ones(shape=[3]); y = 1 }", "E0310", "does not fit the input"),
         ("data 3 { x = linear(ones(), 2); y = 1 }", "E0", ""),
         ("data 3 { x = linspace(0); y = 1 }", "E0403", "needs `stop`"),
+        ("data 3 { x = uniform(2, 1); y = 1 }", "E0404", "from `a` up to `b`"),
+        ("data 3 { x = normal(0, -1); y = 1 }", "E0404", "at least 0"),
+        ("data 3 { x = linspace(-inf, inf); y = 1 }", "E0404", "must be finite"),
         ("data 1.5 { x = normal(); y = 1 }", "E0302", "whole number"),
         ("data 10 ^ 12 { x = normal(); y = 1 }", "E0904", "numbers"),
         ("data -1 { x = normal(); y = 1 }", "E0302", "at least 0"),

@@ -9,6 +9,7 @@ be used by further equations. Random columns are drawn from a stream of (seed, c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,7 +97,8 @@ class Draw:
         """The values for `count` examples."""
         more = [self.number] if self.number else []
         rng = np.random.default_rng([seed, *self.column.encode(), *more])
-        return self.creator.draw(rng, (count, *self.shape), **self.settings)
+        with np.errstate(all="ignore"):
+            return self.creator.draw(rng, (count, *self.shape), **self.settings)
 
 
 @dataclass
@@ -167,11 +169,24 @@ class _Creators(Expressions):
         for attr in creator.attrs:
             if not attr.required and attr.name != "shape":
                 settings.setdefault(attr.name, attr.default)
+        self._check(creator.name, settings, call.span)
         number = sum(1 for d in self.draws.values() if d.column == st.name)
         type = TensorType(REAL, tuple(Dim.of(n) for n in shape))
         node = self.scope.add(OPS["input"](type=type), hint=hint, span=call.span)
         self.draws[node] = Draw(creator, settings, shape, st.name, number)
         return node
+
+    def _check(self, name: str, settings: Mapping[str, Any], span: Span) -> None:
+        """Report settings from which nothing can be drawn (E0404) and raise Skip."""
+        wrong = next((k for k, v in settings.items() if not math.isfinite(v)), "")
+        said = f"`{wrong}` of `{name}` must be finite" if wrong else ""
+        if name == "normal" and settings["std"] < 0:
+            said = "`std` of `normal` must be at least 0"
+        if name == "uniform" and settings["b"] < settings["a"]:
+            said = "`uniform` goes from `a` up to `b`"
+        if said:
+            self.scope.found.report("E0404", said, span, "out of range")
+            raise Skip
 
     def _shape(self, given: Any, is_whole: bool, name: str, span: Span) -> tuple[int, ...]:
         """The shape per example: the one given, else the column's where this is all of it."""
@@ -255,11 +270,11 @@ class _Columns:
 
     def _check_names(self, scope: Scope, statement: DataMadeStmt, targets: bool) -> None:
         wanted = list(self.wanted.values())
-        for name, span in self.spans.items():
-            symbol = scope.symbols.get(name)
-            if name not in self.wanted and symbol is not None and not symbol.used:
-                said, cure = extra_text(name, wanted)
-                self.found.report("E0502", said, span, "not declared", help=cure)
+        for equation in statement.equations:
+            names = [target.name for target in equation.targets if target.name in scope.symbols]
+            if names and not any(name in self.wanted or scope.symbols[name].used for name in names):
+                said, cure = extra_text(names[0], wanted)
+                self.found.report("E0502", said, self.spans[names[0]], "not declared", help=cure)
         for column in wanted:
             if column.name not in self.spans and (column.role == "input" or targets):
                 self.found.report(

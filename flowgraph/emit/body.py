@@ -28,7 +28,7 @@ from .template import (
     tensor_operands,
 )
 
-INLINE_ROOM = 60
+INLINE_ROOM = 70
 """A value is put into the statement that uses it while its own text is at most this long."""
 
 
@@ -199,7 +199,21 @@ class Body:
         power = operands[1] if len(operands) == 2 and node.op.name == "pow" else None
         if len(names) == 1 and isinstance(power, ast.Constant) and isinstance(power.value, int):
             return f"{names[0]}{power.value}" if not names[0][-1].isdigit() else f"{names[0]}_{power.value}"
+        owner = self._owner(node)
+        if owner and node.of is None:
+            return f"{owner}_{node.op.name}"
         return node.name
+
+    def _owner(self, node: Node) -> str:
+        """The name of the statement that a value of the forward pass is part of, if it has one."""
+        for _ in range(20):
+            users = [u for u in self.graph.users(node.name) if u.of is None]
+            if not users:
+                return ""
+            node = users[0]
+            if node.hint is not None:
+                return node.hint
+        return ""
 
     def _explain(self, node: Node) -> None:
         """Above the first line of a backward group: the forward line it is the gradient of."""

@@ -100,10 +100,13 @@ def takes(graph: Graph, *, targets: bool) -> list[str]:
 
 def arguments(graph: Graph, outputs: Sequence[Result]) -> str:
     """`f, shape (N,), from x1 (N,) and x2 (N,)`, for a docstring."""
-    results = [f"{r.label}, shape {shape_note(graph[r.node].type)}" for r in outputs]
+    results = [f"{r.label} {shape_note(graph[r.node].type)}" for r in outputs]
+    if len(outputs) == 1:
+        results = [f"{outputs[0].label}, shape {shape_note(graph[outputs[0].node].type)}"]
     given = [f"{graph[i].hint} {_kind(graph[i].type)}" for i in graph.inputs]
     text = listed(results)
-    return f"{text}, from {listed(given)}" if given else text
+    joint = ", from" if len(outputs) == 1 else " from"
+    return f"{text}{joint} {listed(given)}" if given else text
 
 
 def _kind(type: TensorType) -> str:
@@ -131,8 +134,9 @@ def arrays_at_head(graph: Graph, namer: Namer) -> dict[str, str]:
     for taken in MODULE_NAMES:
         namer.reserve(taken)
     out = {}
+    used = graph.ancestors(r.node for r in graph.results)
     for node in graph:
-        if node.op.name == "const" and node.type.shape:
+        if node.name in used and node.op.name == "const" and node.type.shape:
             out[node.name] = namer.variable(node.hint or "values")
     return out
 

@@ -71,7 +71,8 @@ class _Module:
         return call("torch.tensor", value, dtype=attribute(self.real))
 
     def text(self) -> str:
-        body = [*self._init(), "", *self._forward()]
+        made = self._init()
+        body = [*made, "", *self._forward()] if len(made) > 2 else self._forward()
         if self.graph.results_of("loss"):
             body += ["", *self._loss()]
         if "vjp" in self.derived:

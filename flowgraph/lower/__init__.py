@@ -97,6 +97,7 @@ class _Lowering:
                 self._statement(statement)
             except Skip:
                 self.scope.skipped = True
+                self.scope.check_patience()
         self.wires.finish()
         return finish(self.scope, self.results, self.name, self.doc, self.declarations, self.program)
 

@@ -60,6 +60,7 @@ class Circles:
 
     def _report_unwired(self, circle: Circle, name: str) -> None:
         self.scope.skipped = True
+        self.scope.check_patience()
         if circle.broken:
             return  # a wire to it has an error of its own
         what = "circle" if circle.size is None or "[" in name else "layer"

@@ -14,7 +14,20 @@ from operator import ne
 from typing import Any
 
 from ..errors import Diagnostics, Span, shorten
-from ..syntax import Binary, ConstStmt, Expr, ListExpr, Name, SizeItem, Unary
+from ..syntax import (
+    Binary,
+    Call,
+    ConstStmt,
+    Expr,
+    Index,
+    ListExpr,
+    Member,
+    Name,
+    Pipe,
+    SizeItem,
+    Slice,
+    Unary,
+)
 from ..types import Dim, Origin
 from .scope import Scope, article
 from .static import CONSTANTS, Skip, evaluate, rectangular, shown, whole
@@ -173,7 +186,7 @@ def _named(item: SizeItem, size: Dim, note: str) -> Dim:
 
 
 def names_in(expr: Expr) -> list[str]:
-    """The names an expression of static arithmetic mentions, each once, without recursion."""
+    """The names that an expression mentions as values, each once, without recursion."""
     names: dict[str, None] = {}
     stack: list[Any] = [expr]
     while stack:
@@ -186,6 +199,16 @@ def names_in(expr: Expr) -> list[str]:
             stack.append(part.operand)
         elif isinstance(part, ListExpr):
             stack += reversed(part.items)
+        elif isinstance(part, Call):
+            stack += [*(k.value for k in reversed(part.keywords)), *reversed(part.args)]
+        elif isinstance(part, Pipe):
+            stack += [part.call, part.value]
+        elif isinstance(part, Index):
+            stack += [*reversed(part.items), part.value]
+        elif isinstance(part, Slice):
+            stack += [part.stop, part.start]
+        elif isinstance(part, Member):
+            stack.append(part.value)
     return list(names)
 
 

@@ -91,6 +91,7 @@ class Declarations:
             action()
         except Skip:
             self.scope.skipped = True
+            self.scope.check_patience()
             return False
         return True
 
@@ -110,6 +111,7 @@ class Declarations:
     def _declare_names(self, statement: Any) -> None:
         for kind, name, span in _declared(statement):
             if not self.scope.define(Symbol(kind, name, span)):
+                self.scope.check_patience()
                 continue
             if kind in ("block", "layer", "file"):
                 self.scope.poison(kind, name, span)  # not compiled: said once, at the statement

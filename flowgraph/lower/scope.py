@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NoReturn
 
-from ..errors import Diagnostics, Span, shorten
+from ..errors import MAX_ERRORS, Diagnostics, Span, shorten
 from ..graph import Node
 from ..naming import ARGUMENT_NAMES, KEYWORDS, MODULE_NAMES, Namer
 from ..ops import OPS
@@ -250,6 +250,11 @@ class Scope:
         )
         raise TooManyNodes
 
+    def check_patience(self) -> None:
+        """Give up where there are so many errors that further ones help nobody."""
+        if self.found.error_count >= MAX_ERRORS:
+            raise TooManyNodes
+
     def _name(self, hint: str | None, fallback: str) -> str:
         """The diagram's own name where it is free, else one made from it."""
         if hint is not None and hint not in self.nodes and hint not in self.circles:
@@ -279,7 +284,7 @@ class Scope:
         head = name.split(".")[0]
         if head in MODULE_NAMES or head in KEYWORDS:
             keeper = (
-                "a word of Python" if head in KEYWORDS else "what torch.nn.Module calls something of its own"
+                "a word of Python" if head in KEYWORDS else "a name that torch modules keep for themselves"
             )
             what = "this" if head == name else f"the statement that makes `{name}`"
             self.found.report(
@@ -297,7 +302,7 @@ class Scope:
 
 
 class TooManyNodes(Exception):
-    """The node limit is reached and reported; nothing more can be lowered."""
+    """A limit, of nodes or of errors, is reached; nothing more is lowered."""
 
 
 def article(kind: str) -> str:

@@ -12,6 +12,7 @@ from ..ops.declared import Attr
 from ..ops.optimiser import OPTIMISERS, SCHEDULES
 from ..syntax import Call, DataFileStmt, DataMadeStmt, DataTableStmt, Expr, Keyword, Name, Number, TrainStmt
 from .calls import attr_value, bind
+from .constants import names_in
 from .expr import Expressions
 from .program import Training
 from .scope import Scope
@@ -220,4 +221,9 @@ def read_data(statement: Any, scope: Scope, expressions: Expressions) -> Any:
                 help='for example `data "digits.csv" split 0.8`',
             )
             raise Skip
+    if isinstance(statement, DataMadeStmt):
+        for expr in (statement.count, *(e.value for e in statement.equations)):
+            for name in names_in(expr):
+                if name in scope.symbols and scope.symbols[name].kind in ("size", "const"):
+                    scope.symbols[name].used = True
     return statement

@@ -88,6 +88,7 @@ class Wires:
         self.scope.skipped = True
         for dest in dests:
             dest.circle.broken = True
+        self.scope.check_patience()
 
     # -- weights
 

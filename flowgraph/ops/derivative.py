@@ -30,7 +30,7 @@ class Request(Op, abstract=True):
             raise Mismatch(
                 f"`{self.name}` differentiates real numbers",
                 blame=[(0, f"is {y.elem}")],
-                help="whole numbers, labels and truth values change in steps: differentiate what they are made from",
+                help="labels, whole numbers and truth values change in steps: use what they are made from",
                 code="E0311",
             )
         if x.elem.kind != "real":

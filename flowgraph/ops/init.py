@@ -111,6 +111,11 @@ class Uniform(Initialiser):
     numpy = "rng.uniform(a, b, shape)"
     torch = "nn.init.uniform_(tensor, a, b)"
 
+    def misfit(self, shape: Sequence[int]) -> str:
+        """Why it cannot fill an array of this shape, or ""."""
+        fits = -math.inf < self.a <= self.b < math.inf
+        return "" if fits else f"`uniform` goes from a number up to another, not from {self.a} to {self.b}"
+
 
 # ---------------------------------------------------------------------------------------
 # Written by the compiler itself

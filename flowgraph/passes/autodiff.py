@@ -12,6 +12,7 @@ summed over the axes it was repeated along. Called graphs are put in place of th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -74,18 +75,19 @@ class Jvp(Pass):
         wrt = self.wrt or graph.params
         ends = [r.node for r in graph.results]
         graph = expand_composites(graph, wrt, ends)
+        reached, variables = graph.ancestors(ends), set(wrt)
         out = graph.like()
         builder = Builder(out, [n.name for n in graph])
         tangents: dict[str, Value] = {}
         inputs = list(graph.inputs)
         for node in graph:
             builder.keep(node)
-            if node.name in wrt:
+            if node.name in variables:
                 op = OPS["input"](type=node.type)
                 name = builder.apply(op, (), hint=f"{node.hint or node.name}_dot")
                 tangents[node.name] = Value(builder, name)
                 inputs.append(name)
-            elif any(o in tangents for o in node.operands):
+            elif node.name in reached and any(o in tangents for o in node.operands):
                 found = push(builder, node, tangents)
                 if found is not None:
                     tangents[node.name] = found
@@ -155,7 +157,8 @@ def pull_back(
         builder.of = node.name
         values = [Value(builder, o) for o in node.operands]
         sent = node.op.vjp(cotangent, Value(builder, node.name), *values)
-        shared = {v.name for v in (cotangent, *sent) if isinstance(v, Value)}
+        names = Counter(v.name for v in (cotangent, cotangent, *sent) if isinstance(v, Value))
+        shared = {name for name, count in names.items() if count > 1}
         for operand, value, part in zip(node.operands, values, sent, strict=True):
             if part is None or operand not in active:
                 continue

@@ -124,11 +124,20 @@ class _Canceller:
             return self._keep(node, OPS["identity"](), [inner.operands[0]])
         if inner.op.name == "outer" and inner.hint is None:
             return self._keep(node, inner.op, list(reversed(inner.operands)))
+        if inner.op.name == "add" and inner.hint is None and all(self._turns(o) for o in inner.operands):
+            return self._keep(node, inner.op, [self._flip(o, node.of) for o in inner.operands])
         types = [self.out[o].type for o in inner.operands]
         if inner.op.name != "matmul" or inner.hint is not None or any(t.rank != 2 for t in types):
             return self._keep(node, node.op, [operand])
         flipped = [self._flip(o, node.of) for o in reversed(inner.operands)]
         return self._keep(node, inner.op, flipped)
+
+    def _turns(self, name: str) -> bool:
+        """Whether the transposed of an unnamed value can be written without a transposition around it."""
+        node = self.out[name]
+        if node.op.name not in ("matmul", "outer", "transpose_last") or node.hint is not None:
+            return False
+        return node.op.name != "matmul" or all(self.out[o].type.rank == 2 for o in node.operands)
 
     def _flip(self, name: str, of: str | None) -> str:
         node = self.out[name]

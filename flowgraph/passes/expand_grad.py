@@ -102,7 +102,8 @@ class _Expansion:
         made = {n.name for n in islice(self.out, count, None)}
         if found.name in made and self.out[found.name].op.name != "const":
             self.names[found.name] = node.name
-            self.out.set_hint(found.name, node.hint or self.out[found.name].hint)
+            if node.hint is not None:
+                self.out.set_hint(found.name, node.hint)
         elif node.hint is not None:
             identity = OPS["identity"]()
             self.out.add(Node(node.name, identity, (found.name,), node.type, node.hint, node.span))
@@ -196,14 +197,16 @@ class _Expansion:
         behind = self.out.ancestors([y])
         labels: list[tuple[Span | None, str]] = []
         why, cure = f"{of} does not depend on {by}", f"make {of} from {by}, or leave the derivative out"
+        if isinstance(self.graph[original[0]].op, Request):
+            cure = f"{of} is the same for every {by}: leave this derivative out"
         if x in behind:
             blocker = self._blocker(x, y)
-            name = f"`{blocker.op.name}`" if blocker.op.group != "elementwise" or blocker.type.elem.kind != "bool" else "a comparison"
+            name = "a comparison" if blocker.type.elem.kind == "bool" else f"`{blocker.op.name}`"
             why = f"every way from {by} to {of} goes through {name}, whose derivative is 0"
-            labels = [(blocker.span, f"here")]
+            labels = [(blocker.span, "here")]
             cure = "use a smooth function in its place"
             if blocker.op.name == "stop_gradient":
-                cure = f"take `stop_gradient` away, or leave the derivative out"
+                cure = "take `stop_gradient` away, or leave the derivative out"
         else:
             earlier = [n for n in self.out if n.name in behind and n.hint == self.graph[original[1]].hint]
             if earlier and earlier[-1].hint is not None:

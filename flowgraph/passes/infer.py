@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..errors import Diagnostics, Span, shorten
+from ..errors import MAX_ERRORS, Diagnostics, FlowError, Span, shorten
 from ..graph import Graph, Node, Result
 from ..naming import Namer
 from ..ops import OPS
@@ -44,7 +44,8 @@ class InferTypes(Pass):
     def run(self, graph: Graph) -> Graph:
         """The typed graph, without the nodes that have errors.
 
-        Where `found` has errors afterwards the result serves only to look for more.
+        Where `found` has errors afterwards the result serves only to look for more. Raises
+        FlowError with what is found where there are very many.
         """
         return _Inference(graph, self.found).run()
 
@@ -115,6 +116,8 @@ class _Inference:
             views = [view(self.graph[o], o, t, node) for o, t in zip(node.operands, types, strict=True)]
             report_mismatch(self.found, error, node.op, node.span, views)
             self.failed.add(node.name)
+            if self.found.error_count >= MAX_ERRORS:
+                raise FlowError(self.found.sorted()) from None
             return True
         self.types[node.name] = type
         return True
@@ -241,7 +244,7 @@ def report_unknown(
     """
     place = size.origin.span if size.origin is not None else None
     at = place or span or declared
-    if any(d.code == "E0301" and d.span == at for d in found.items):
+    if at is not None and found.has("E0301", at):
         return
     found.report(
         "E0301",

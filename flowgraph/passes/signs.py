@@ -27,7 +27,9 @@ class Signs(Pass):
     def run(self, graph: Graph) -> Graph:
         out = graph.like()
         builder = Builder(out, [n.name for n in graph])
-        alone = {n.name for n in graph if n.op.name == "neg" and n.hint is None and graph.use_count(n.name) == 1}
+        alone = {
+            n.name for n in graph if n.op.name == "neg" and n.hint is None and graph.use_count(n.name) == 1
+        }
         new: dict[str, str] = {}
         for node in graph:
             moved = renamed(node, operands=tuple(new[o] for o in node.operands))

@@ -1,0 +1,148 @@
+"""Derivatives of a diagram against central differences of its loss and of its gradient.
+
+Along random directions: of all parameters, and of one group of them after another, so that a
+wrong one cannot hide behind larger ones. Where a derivative and the differences do not agree, the
+comparison is made again at points beside: if all of those agree, the point was on a kink, where
+the derivative is a matter of convention; the report says so, with the slopes on both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from .verify_cases import beside, direction, groups
+from .verify_compare import DIFFERENCES, Arrays, along, along_sizes, place_text
+from .verify_engines import Case, Simulator
+from .verify_report import Row
+from .verify_slopes import Slope, one_sided, slope
+
+TRUSTED = 1e-3
+"""Of its scale: a difference whose own error is larger proves nothing."""
+
+ENGINE = "central differences"
+
+
+def compare_differences(simulator: Simulator, case: Case, seed: int) -> Iterator[Row]:
+    """Rows for gradient, jvp and hvp of a case that has a loss and parameters."""
+    rng = np.random.default_rng([seed, 7])
+    everything = list(case.params)
+    for part in (everything, everything, *groups(case.params)):
+        drawn = direction(case.params, rng)
+        way = {n: d if n in part else np.zeros_like(d) for n, d in drawn.items()}
+        yield _gradient_row(simulator, case, way, part, seed)
+    yield _jvp_row(simulator, case, seed)
+    yield _hvp_row(simulator, case, seed)
+
+
+def _slope_of_loss(simulator: Simulator, case: Case, way: Arrays) -> Slope:
+    return slope(lambda t: simulator.loss(case.moved(way, t)))
+
+
+def _agrees(ours: float, found: Slope, scale: float) -> bool:
+    """Whether they agree to the tolerance, and what the differences themselves are good to."""
+    return bool(abs(ours - found.value[0]) <= DIFFERENCES * scale + min(found.error, TRUSTED * scale))
+
+
+def _gradient_row(simulator: Simulator, case: Case, way: Arrays, part: Sequence[str], seed: int) -> Row:
+    moved = ", ".join(part[:3]) + (", ..." if len(part) > 3 else "")
+
+    def ours(at: Case) -> tuple[float, float]:
+        found = simulator.gradient(at)
+        gradient = {n: found[f"gradient {n}"] for n in way}
+        return along(gradient, way), along_sizes(gradient, way)
+
+    return _row("gradient", f"gradient along {moved} on {case.title}", simulator, case, way, ours, seed)
+
+
+def _jvp_row(simulator: Simulator, case: Case, seed: int) -> Row:
+    def ours(at: Case) -> tuple[float, float]:
+        found = simulator.derivatives(at)
+        return float(found["jvp"]), along_sizes({n: found[f"gradient {n}"] for n in at.way}, at.way)
+
+    return _row("jvp", f"jvp on {case.title}", simulator, case, case.way, ours, seed)
+
+
+def _row(
+    group: str,
+    where: str,
+    simulator: Simulator,
+    case: Case,
+    way: Arrays,
+    ours: Callable[[Case], tuple[float, float]],
+    seed: int,
+) -> Row:
+    """A derivative along a direction against differences. ours: the derivative, and its scale."""
+    value, scale = ours(case)
+    row = _compared(group, value, _slope_of_loss(simulator, case, way), scale, case)
+    if row.status != "DIFFERS":
+        return row
+    said = f"{where}: {value:.6g}, {_sides(simulator, case, way)}"
+    for near in beside(case, seed):
+        value_near, scale_near = ours(near)
+        if not _agrees(value_near, _slope_of_loss(simulator, near, way), scale_near):
+            return replace(row, note=said)
+    return replace(row, status="kink", note=f"{said}: a kink; beside it both agree")
+
+
+def _compared(group: str, ours: float, found: Slope, scale: float, case: Case) -> Row:
+    difference = float(abs(ours - found.value[0]) / scale)
+    row = Row(group, ENGINE, difference, DIFFERENCES, "ok")
+    if not _agrees(ours, found, scale):
+        return replace(row, status="DIFFERS")
+    if difference > DIFFERENCES:
+        return replace(row, status="rounding", note=_rough(case, min(found.error / scale, TRUSTED)))
+    return row
+
+
+def _rough(case: Case, bound: float) -> str:
+    return f"on {case.title}, differences are good to {bound:.0e} only"
+
+
+def _sides(simulator: Simulator, case: Case, way: Arrays) -> str:
+    left, right = one_sided(lambda t: simulator.loss(case.moved(way, t)))
+    return f"by differences {left:.6g} to the left and {right:.6g} to the right"
+
+
+def _hvp_row(simulator: Simulator, case: Case, seed: int) -> Row:
+    """The Hessian along the case's direction against differences of the gradient."""
+    off, scale, error = _hvp_difference(simulator, case)
+    difference = float(np.max(off, initial=0.0)) / scale
+    row = Row("hvp", ENGINE, difference, DIFFERENCES, "ok")
+    if difference <= DIFFERENCES:
+        return row
+    if difference <= DIFFERENCES + error:
+        return replace(row, status="rounding", note=_rough(case, error))
+    where = f"hvp {_entry(case.params, int(np.argmax(off)))} on {case.title}"
+    for near in beside(case, seed):
+        off, scale, error = _hvp_difference(simulator, near)
+        if not np.max(off, initial=0.0) / scale <= DIFFERENCES + error:
+            return replace(row, status="DIFFERS", note=where)
+    return replace(row, status="kink", note=f"{where}: a kink of the gradient; beside it both agree")
+
+
+def _hvp_difference(simulator: Simulator, case: Case) -> tuple[np.ndarray, float, float]:
+    """Differences of all entries, their scale, and what they are good to relative to it."""
+
+    def at(t: float) -> np.ndarray:
+        found = simulator.gradient(case.moved(case.way, t))
+        return np.concatenate([np.ravel(found[f"gradient {n}"]) for n in case.params])
+
+    want = simulator.derivatives(case)
+    ours = np.concatenate([np.ravel(want[f"hvp {n}"]) for n in case.params])
+    found = slope(at)
+    steep = float(np.max(np.abs(at(0.0)), initial=0.0))
+    scale = float(np.max(np.abs(ours), initial=0.0)) + 1e-2 * steep + 1e-12
+    off = np.nan_to_num(np.abs(ours - found.value), nan=np.inf)
+    return off, scale, min(found.error / scale, TRUSTED)
+
+
+def _entry(params: Arrays, index: int) -> str:
+    """The entry at a place among those of all parameters in a row."""
+    for name, array in params.items():
+        if index < array.size:
+            return f"{name}{place_text(np.unravel_index(index, array.shape))}"
+        index -= array.size
+    raise IndexError(index)
