@@ -6,10 +6,34 @@ in equality. Names are plain strings; which thing a name means is decided in `lo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeAlias
 
 from .errors import Span
+
+
+class Tree:
+    """What all parts of the tree share: equality of meaning, and a readable form.
+
+    Their dataclasses generate a constructor and nothing else, which is what makes importing fifty
+    of them quick. Nothing changes a tree once it is parsed.
+    """
+
+    __slots__ = ()
+
+    def _parts(self) -> list[tuple[str, Any]]:
+        """The fields that carry meaning; spans and the like do not."""
+        found = fields(self)  # type: ignore[arg-type]
+        return [(f.name, getattr(self, f.name)) for f in found if f.compare]
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._parts() == other._parts()
+
+    def __hash__(self) -> int:
+        return hash((type(self), *(value for _, value in self._parts())))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._parts())})"
 
 
 def _span() -> Span:
@@ -20,30 +44,32 @@ def _span() -> Span:
 # Expressions
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class Number(Tree):
     """`3`, `0.5`, `1e-6`; whole numbers are int, all others float."""
 
     value: int | float
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class String:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class String(Tree):
+    """Text in double quotes."""
+
     value: str
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class Name(Tree):
     """A name, also the constants `pi`, `inf`, `true` and `false`."""
 
     name: str
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class Unary:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class Unary(Tree):
     """`-x` or `not x`."""
 
     op: str
@@ -51,8 +77,8 @@ class Unary:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class Binary(Tree):
     """`+ - * / ^ % @`, comparisons, `and`, `or`; `op_span` marks the operator itself."""
 
     op: str
@@ -62,8 +88,8 @@ class Binary:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class Keyword:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class Keyword(Tree):
     """`name=value` in a call."""
 
     name: str
@@ -71,8 +97,8 @@ class Keyword:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class Call(Tree):
     """`f(a, k=b)`; `func` may be dotted (`lib.f`). `has_parens` is False for a bare `step`."""
 
     func: str
@@ -83,8 +109,8 @@ class Call:
     has_parens: bool = field(default=True, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Pipe:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class Pipe(Tree):
     """`value |> call`: the call with `value` before its arguments."""
 
     value: Expr
@@ -92,8 +118,8 @@ class Pipe:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class Member(Tree):
     """`value.name`: `h.xi`, `enc.weight`, `x.T`."""
 
     value: Expr
@@ -102,8 +128,8 @@ class Member:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class Slice(Tree):
     """`start:stop` or a bare `:` in an index."""
 
     start: Expr | None
@@ -111,8 +137,8 @@ class Slice:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class Index(Tree):
     """`value[i, a:b, :]`."""
 
     value: Expr
@@ -120,8 +146,8 @@ class Index:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class ListExpr:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class ListExpr(Tree):
     """`[a, b]`."""
 
     items: tuple[Expr, ...]
@@ -134,15 +160,15 @@ Expr: TypeAlias = Number | String | Name | Unary | Binary | Call | Pipe | Member
 # Parts of declarations
 
 
-@dataclass(frozen=True, slots=True)
-class Wildcard:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class Wildcard(Tree):
     """`_`, a size that is to be inferred."""
 
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class TypeExpr:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class TypeExpr(Tree):
     """`[D]`, `class(50257)[T]`, `class("setosa", "virginica")`, `int`; no shape is a single number."""
 
     kind: str  # "real", "int", "bool", "class"
@@ -152,8 +178,8 @@ class TypeExpr:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class Declared(Tree):
     """One name of an `input` or `target` statement."""
 
     name: str
@@ -162,8 +188,8 @@ class Declared:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class SizeItem:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class SizeItem(Tree):
     """`D = 784`, or `T` alone: known when data arrive."""
 
     name: str
@@ -172,8 +198,8 @@ class SizeItem:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class NodeItem:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class NodeItem(Tree):
     """`h1`, or `h[3]` for a layer of three circles."""
 
     name: str
@@ -182,8 +208,8 @@ class NodeItem:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class End(Tree):
     """An end of a wire: a name, a circle of a layer (`x[3]`), or the constant 1 (`name` None)."""
 
     name: str | None
@@ -191,8 +217,8 @@ class End:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class NamedExpr:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class NamedExpr(Tree):
     """`p = softmax(z)` or just `h`, in an `output` statement."""
 
     name: str | None
@@ -201,8 +227,8 @@ class NamedExpr:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class Param:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class Param(Tree):
     """One parameter of a block's signature: `x : [d]`, `width`, `heads = 4`."""
 
     name: str
@@ -215,56 +241,70 @@ class Param:
 # Statements
 
 
-@dataclass(frozen=True, slots=True)
-class DiagramStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class DiagramStmt(Tree):
+    """`diagram xor "XOR by two circles"`"""
+
     name: str
     doc: str | None
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class UseStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class UseStmt(Tree):
+    """`use "blocks.flow" as lib`"""
+
     path: str
     alias: str
     path_span: Span = _span()
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class SizeStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class SizeStmt(Tree):
+    """`size D = 784, T`"""
+
     items: tuple[SizeItem, ...]
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class ConstStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class ConstStmt(Tree):
+    """`const eps = 1e-5`"""
+
     name: str
     value: Expr
     name_span: Span = _span()
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class RequireStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class RequireStmt(Tree):
+    """`require D % 4 == 0, "message"`"""
+
     condition: Expr
     message: str | None
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class InputStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class InputStmt(Tree):
+    """`input x : [D]`"""
+
     items: tuple[Declared, ...]
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class TargetStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class TargetStmt(Tree):
+    """`target y : class(3)`"""
+
     items: tuple[Declared, ...]
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class ParamStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class ParamStmt(Tree):
     """`param W : [H, _] = glorot()`; `init` is None only if the user left it out (an error)."""
 
     name: str
@@ -274,8 +314,8 @@ class ParamStmt:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class NodeStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class NodeStmt(Tree):
     """`node h1, h2 : step`; `activation` is a call whose `args` hold its settings only."""
 
     items: tuple[NodeItem, ...]
@@ -283,8 +323,8 @@ class NodeStmt:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class WireStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class WireStmt(Tree):
     """`x1, x2 -[w]-> h1, h2`; `weight` is None for a fresh trainable one (`x1 -> h1`)."""
 
     sources: tuple[End, ...]
@@ -293,8 +333,8 @@ class WireStmt:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class EquationStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class EquationStmt(Tree):
     """`z = W @ h`, or `a, b = split(x, 2)`."""
 
     targets: tuple[Name, ...]
@@ -302,22 +342,26 @@ class EquationStmt:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class LayerStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class LayerStmt(Tree):
+    """`layer wte = embedding(V, 64)`"""
+
     name: str
     call: Call
     name_span: Span = _span()
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class OutputStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class OutputStmt(Tree):
+    """`output p = softmax(z), h`"""
+
     items: tuple[NamedExpr, ...]
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class LossStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class LossStmt(Tree):
     """`loss kl = f(...) by sum`; `by` is "mean" or "sum"."""
 
     name: str | None
@@ -327,16 +371,18 @@ class LossStmt:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class MetricStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class MetricStmt(Tree):
+    """`metric top = accuracy(z, y)`"""
+
     name: str | None
     value: Expr
     name_span: Span | None = _span()
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class TrainStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class TrainStmt(Tree):
     """`train sgd(lr=0.1), epochs=20, batch=64`."""
 
     optimiser: Call
@@ -344,8 +390,8 @@ class TrainStmt:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class DataFileStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class DataFileStmt(Tree):
     """`data "digits.csv" split 0.8`."""
 
     path: str
@@ -354,8 +400,8 @@ class DataFileStmt:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class DataTableStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class DataTableStmt(Tree):
     """`data { x1 x2 | y ... }`: column names before and after the bar, then rows of expressions."""
 
     inputs: tuple[Name, ...]
@@ -364,8 +410,8 @@ class DataTableStmt:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class DataRow:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class DataRow(Tree):
     """One row: the values before and after the bar (numbers, strings, lists)."""
 
     inputs: tuple[Expr, ...]
@@ -373,8 +419,8 @@ class DataRow:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class DataMadeStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class DataMadeStmt(Tree):
     """`data 2000 { x = linspace(-pi, pi); y = sin(x) }`."""
 
     count: Expr
@@ -382,14 +428,18 @@ class DataMadeStmt:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class ReturnStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class ReturnStmt(Tree):
+    """`return a, b`"""
+
     values: tuple[Expr, ...]
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class BlockStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class BlockStmt(Tree):
+    """`block f(x : [d], width) -> [d] { ... }`"""
+
     name: str
     params: tuple[Param, ...]
     results: tuple[TypeExpr, ...]
@@ -398,8 +448,8 @@ class BlockStmt:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class RepeatStmt:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class RepeatStmt(Tree):
     """`repeat 12 as h { ... }`."""
 
     count: Expr
@@ -435,8 +485,8 @@ Stmt: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class Comment(Tree):
     """`# ...` with its `#`, and whether it stands alone on its line."""
 
     text: str
@@ -444,8 +494,8 @@ class Comment:
     span: Span = _span()
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
+class File(Tree):
     """A whole file; comments take no part in equality, for they mean nothing."""
 
     statements: tuple[Stmt, ...]
