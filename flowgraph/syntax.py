@@ -44,7 +44,7 @@ def _span() -> Span:
 # Expressions
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Number(Tree):
     """`3`, `0.5`, `1e-6`; whole numbers are int, all others float."""
 
@@ -52,7 +52,7 @@ class Number(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class String(Tree):
     """Text in double quotes."""
 
@@ -60,7 +60,7 @@ class String(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Name(Tree):
     """A name, also the constants `pi`, `inf`, `true` and `false`."""
 
@@ -68,7 +68,7 @@ class Name(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Unary(Tree):
     """`-x` or `not x`."""
 
@@ -77,7 +77,7 @@ class Unary(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Binary(Tree):
     """`+ - * / ^ % @`, comparisons, `and`, `or`; `op_span` marks the operator itself."""
 
@@ -88,7 +88,7 @@ class Binary(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Keyword(Tree):
     """`name=value` in a call."""
 
@@ -97,7 +97,7 @@ class Keyword(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Call(Tree):
     """`f(a, k=b)`; `func` may be dotted (`lib.f`). `has_parens` is False for a bare `step`."""
 
@@ -109,7 +109,7 @@ class Call(Tree):
     has_parens: bool = field(default=True, compare=False)
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Pipe(Tree):
     """`value |> call`: the call with `value` before its arguments."""
 
@@ -118,7 +118,7 @@ class Pipe(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Member(Tree):
     """`value.name`: `h.xi`, `enc.weight`, `x.T`."""
 
@@ -128,7 +128,7 @@ class Member(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Slice(Tree):
     """`start:stop` or a bare `:` in an index."""
 
@@ -137,7 +137,7 @@ class Slice(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Index(Tree):
     """`value[i, a:b, :]`."""
 
@@ -146,7 +146,7 @@ class Index(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ListExpr(Tree):
     """`[a, b]`."""
 
@@ -160,14 +160,14 @@ Expr: TypeAlias = Number | String | Name | Unary | Binary | Call | Pipe | Member
 # Parts of declarations
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Wildcard(Tree):
     """`_`, a size that is to be inferred."""
 
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class TypeExpr(Tree):
     """`[D]`, `class(50257)[T]`, `class("setosa", "virginica")`, `int`; no shape is a single number."""
 
@@ -178,7 +178,7 @@ class TypeExpr(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Declared(Tree):
     """One name of an `input` or `target` statement."""
 
@@ -188,7 +188,7 @@ class Declared(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class SizeItem(Tree):
     """`D = 784`, or `T` alone: known when data arrive."""
 
@@ -198,7 +198,7 @@ class SizeItem(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class NodeItem(Tree):
     """`h1`, or `h[3]` for a layer of three circles."""
 
@@ -208,7 +208,7 @@ class NodeItem(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class End(Tree):
     """An end of a wire: a name, a circle of a layer (`x[3]`), or the constant 1 (`name` None)."""
 
@@ -217,7 +217,7 @@ class End(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class NamedExpr(Tree):
     """`p = softmax(z)` or just `h`, in an `output` statement."""
 
@@ -227,7 +227,7 @@ class NamedExpr(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Param(Tree):
     """One parameter of a block's signature: `x : [d]`, `width`, `heads = 4`."""
 
@@ -241,7 +241,7 @@ class Param(Tree):
 # Statements
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class DiagramStmt(Tree):
     """`diagram xor "XOR by two circles"`"""
 
@@ -250,7 +250,7 @@ class DiagramStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class UseStmt(Tree):
     """`use "blocks.flow" as lib`"""
 
@@ -260,7 +260,7 @@ class UseStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class SizeStmt(Tree):
     """`size D = 784, T`"""
 
@@ -268,7 +268,7 @@ class SizeStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ConstStmt(Tree):
     """`const eps = 1e-5`"""
 
@@ -278,7 +278,7 @@ class ConstStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class RequireStmt(Tree):
     """`require D % 4 == 0, "message"`"""
 
@@ -287,7 +287,7 @@ class RequireStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class InputStmt(Tree):
     """`input x : [D]`"""
 
@@ -295,7 +295,7 @@ class InputStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class TargetStmt(Tree):
     """`target y : class(3)`"""
 
@@ -303,7 +303,7 @@ class TargetStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ParamStmt(Tree):
     """`param W : [H, _] = glorot()`; `init` is None only if the user left it out (an error)."""
 
@@ -314,7 +314,7 @@ class ParamStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class NodeStmt(Tree):
     """`node h1, h2 : step`; `activation` is a call whose `args` hold its settings only."""
 
@@ -323,7 +323,7 @@ class NodeStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class WireStmt(Tree):
     """`x1, x2 -[w]-> h1, h2`; `weight` is None for a fresh trainable one (`x1 -> h1`)."""
 
@@ -333,7 +333,7 @@ class WireStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class EquationStmt(Tree):
     """`z = W @ h`, or `a, b = split(x, 2)`."""
 
@@ -342,7 +342,7 @@ class EquationStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class LayerStmt(Tree):
     """`layer wte = embedding(V, 64)`"""
 
@@ -352,7 +352,7 @@ class LayerStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class OutputStmt(Tree):
     """`output p = softmax(z), h`"""
 
@@ -360,7 +360,7 @@ class OutputStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class LossStmt(Tree):
     """`loss kl = f(...) by sum`; `by` is "mean" or "sum"."""
 
@@ -371,7 +371,7 @@ class LossStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class MetricStmt(Tree):
     """`metric top = accuracy(z, y)`"""
 
@@ -381,7 +381,7 @@ class MetricStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class TrainStmt(Tree):
     """`train sgd(lr=0.1), epochs=20, batch=64`."""
 
@@ -390,7 +390,7 @@ class TrainStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class DataFileStmt(Tree):
     """`data "digits.csv" split 0.8`."""
 
@@ -400,7 +400,7 @@ class DataFileStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class DataTableStmt(Tree):
     """`data { x1 x2 | y ... }`: column names before and after the bar, then rows of expressions."""
 
@@ -410,7 +410,7 @@ class DataTableStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class DataRow(Tree):
     """One row: the values before and after the bar (numbers, strings, lists)."""
 
@@ -419,7 +419,7 @@ class DataRow(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class DataMadeStmt(Tree):
     """`data 2000 { x = linspace(-pi, pi); y = sin(x) }`."""
 
@@ -428,7 +428,7 @@ class DataMadeStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ReturnStmt(Tree):
     """`return a, b`"""
 
@@ -436,7 +436,7 @@ class ReturnStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class BlockStmt(Tree):
     """`block f(x : [d], width) -> [d] { ... }`"""
 
@@ -448,7 +448,7 @@ class BlockStmt(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class RepeatStmt(Tree):
     """`repeat 12 as h { ... }`."""
 
@@ -485,7 +485,7 @@ Stmt: TypeAlias = (
 )
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Comment(Tree):
     """`# ...` with its `#`, and whether it stands alone on its line."""
 
@@ -494,7 +494,7 @@ class Comment(Tree):
     span: Span = _span()
 
 
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
+@dataclass(slots=True, eq=False, repr=False)
 class File(Tree):
     """A whole file; comments take no part in equality, for they mean nothing."""
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from running import ENGINES, HAS_TORCH, Engine
 
 GOLDEN = Path(__file__).parent / "golden"
 UPDATE = "--update-golden"
@@ -95,4 +96,13 @@ def leftover_golden(request: pytest.FixtureRequest) -> list[Path]:
         for file in found:
             file.unlink()
         return []
+    return found
+
+
+@pytest.fixture(params=ENGINES, ids=str)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each way to run a diagram, in turn."""
+    found: Engine = request.param
+    if found.target == "torch" and not HAS_TORCH:
+        pytest.skip("torch is not installed")
     return found

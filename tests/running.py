@@ -197,3 +197,33 @@ def random_values(
             high = type.elem.classes.value if type.elem.kind == "class" else 5
             values[name] = rng.integers(0, high, shape)
     return values
+
+
+def check(
+    engine: Engine,
+    name: str,
+    inputs: dict[str, Any],
+    outputs: list[Any],
+    *,
+    targets: dict[str, Any] | None = None,
+    params: dict[str, Any] | None = None,
+    loss: float | None = None,
+    metrics: dict[str, float] | None = None,
+) -> None:
+    """Assert what an engine answers to a batch; params are the file's own unless given."""
+    diagram = example(name)
+    params = initial(diagram) if params is None else params
+    arrays = {key: np.asarray(value) for key, value in inputs.items()}
+    labels = None if targets is None else {key: np.asarray(value) for key, value in targets.items()}
+    answer = engine.run(diagram, params, arrays, labels)
+    expected = Answer([np.asarray(o, dtype=float) for o in outputs], loss, metrics or {})
+    same(answer, expected, **engine.tolerance)
+
+
+def circles(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    """The value of every node over a batch, and of every named node's excitation as `xi_NAME`."""
+    diagram = example(name)
+    graph = diagram.batched()
+    known = simulate(graph, {**initial(diagram), **inputs})
+    excitations = {f"xi_{n.name}": known[n.operands[0]] for n in graph if n.operands and n.hint}
+    return {**excitations, **known}

@@ -185,7 +185,8 @@ def test_jvp_is_the_product_with_the_gradient(name: str) -> None:
         u = {SMOOTH[name]}
         g = grad(u, p)
         output ahead = jvp(u, p, v), behind = sum(g * v)
-        output twice = jvp(jvp(u, p, v), p, w), mixed = sum(jvp(g, p, w) * v), back = sum(grad(sum(g * v), p) * w)
+        output twice = jvp(jvp(u, p, v), p, w)
+        output mixed = sum(jvp(g, p, w) * v), back = sum(grad(sum(g * v), p) * w)
     """
     diagram = loads(text)
     assert diagram.warnings == ()
@@ -249,7 +250,8 @@ PROGRAMS = {
         input x : [4], k : class(3), n : int
         s = logsumexp(concat(x[1:], x[:2])) + where(x[0] > 0, x[0]^2, -x[0]) * n
         z = log_softmax(reshape(x, [2, 2]) @ ones([2, 3]))
-        output g = grad(s, x), q = grad(z[0, 0] + z[1, 2] * n + one_hot(k) @ z[1], x), m = grad(max(x) * var(x), x)
+        output g = grad(s, x), q = grad(z[0, 0] + z[1, 2] * n + one_hot(k) @ z[1], x)
+        output m = grad(max(x) * var(x), x)
     """,
     "three orders": """
         input x, t

@@ -69,6 +69,18 @@ def slopes_of(diagram: Diagram, params: Values, inputs: Values, x: str, order: i
 @settings(max_examples=150, derandomize=True, **CALM)
 @given(PROGRAMS)
 def test_gradients_agree_with_autograd(rng: random.Random) -> None:
+    assert_gradients_agree(rng)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, **CALM)
+@given(PROGRAMS)
+def test_gradients_agree_with_autograd_on_many(rng: random.Random) -> None:
+    assert_gradients_agree(rng)
+
+
+def assert_gradients_agree(rng: random.Random) -> None:
+    """A gradient of order 1 or 2 by every engine, and by PyTorch's autograd."""
     writer, y, x = random_start(rng)
     order = rng.choice((1, 1, 2))
     ask = f"grad(sum({y.name}), {x.name})"
@@ -92,6 +104,18 @@ def test_gradients_agree_with_autograd(rng: random.Random) -> None:
 @settings(max_examples=60, derandomize=True, **CALM)
 @given(PROGRAMS)
 def test_losses_over_derivatives_agree_with_autograd(rng: random.Random) -> None:
+    assert_losses_agree(rng)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, **CALM)
+@given(PROGRAMS)
+def test_losses_over_derivatives_agree_with_autograd_on_many(rng: random.Random) -> None:
+    assert_losses_agree(rng)
+
+
+def assert_losses_agree(rng: random.Random) -> None:
+    """`loss_and_grad` of a loss over derivatives, against PyTorch's autograd of the same loss."""
     writer, y, x = random_start(rng)
     lines = [*writer.lines, f"r = grad(sum({y.name}), {x.name})", f"d = jvp({y.name}, {x.name}, {x.name})"]
     diagram = diagram_of([*lines, "loss mean(tanh(r)^2)", "loss sum(d^2) by sum"])

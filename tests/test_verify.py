@@ -61,7 +61,16 @@ def test_every_quantity_of_every_engine() -> None:
     seen = statuses(found)
     for level in ("-O0", "-O1"):
         for dtype in ("", " float32"):
-            for quantity in ("init", "outputs", "loss", "metrics", "gradient", "gradient per example", "jvp", "hvp"):
+            for quantity in (
+                "init",
+                "outputs",
+                "loss",
+                "metrics",
+                "gradient",
+                "gradient per example",
+                "jvp",
+                "hvp",
+            ):
                 assert seen[quantity, f"numpy {level}{dtype}"] == "ok"
     for quantity in ("gradient", "jvp", "hvp"):
         assert seen[quantity, "central differences"] == "ok"
@@ -107,7 +116,7 @@ def test_autograd_catches_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
     found = net().verify()
     [row] = [r for r in found.rows if (r.quantity, r.engine) == ("gradient", "torch -O0")]
     assert row.status == "DIFFERS"
-    assert "gradient W[" in row.note and "on example 1 by itself" in row.note
+    assert row.note.startswith("gradient ") and row.note.endswith(", on example 1 by itself")
 
 
 def test_a_wrong_form_is_caught_by_its_derivative(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,8 +156,8 @@ def test_a_form_that_fails_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any("its numpy form raises TypeError" in said for said in found.blamed)
 
 
-def test_a_wrong_batching_rule_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Values that the levels compute by different roads: here -O1 alone folds 1 - 1 to 1."""
+def test_a_wrong_pass_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values that the levels compute by different roads: here -O1 alone folds 0.5 - 0.5, to 1."""
     from flowgraph.passes import fold
 
     real = fold._fold
@@ -163,7 +172,7 @@ def test_a_wrong_batching_rule_is_caught(monkeypatch: pytest.MonkeyPatch) -> Non
         return made
 
     monkeypatch.setattr(fold, "_fold", fold_wrong)
-    found = net(NET.replace("f = sum(h)", "f = sum(h) + (1 - 1)")).verify()
+    found = net(NET.replace("f = sum(h)", "f = sum(h) + (0.5 - 0.5)")).verify()
     seen = statuses(found)
     assert seen["outputs", "numpy -O1"] == "DIFFERS"
     assert seen["outputs", "numpy -O0"] == "ok"
@@ -177,7 +186,9 @@ def test_a_kink_is_explained() -> None:
     """relu at exactly 0 on the data, where the slopes are 0 and 1."""
     found = net(NET.replace("tanh(W @ x + b)", "relu(W @ x)").replace("0  1 |", "0  0 |")).verify()
     assert found.ok, found.table()
-    flat = net("input x\ntarget y\nparam b = 0\nf = relu(b * x)\nloss mse(f, y)\ndata { x | y\n 1 | 2 }\n").verify()
+    flat = net(
+        "input x\ntarget y\nparam b = 0\nf = relu(b * x)\nloss mse(f, y)\ndata { x | y\n 1 | 2 }\n"
+    ).verify()
     assert flat.ok, flat.table()
     [row] = [r for r in flat.rows if (r.quantity, r.engine) == ("gradient", "central differences")]
     assert row.status == "kink"
@@ -188,7 +199,7 @@ def test_a_kink_is_explained() -> None:
 @has_torch
 def test_another_slope_of_pytorch_at_a_tie_is_explained() -> None:
     """At a tie `maximum` takes the first here; PyTorch halves."""
-    tie = "input x\ntarget y\nparam a = 1, b = 1\nloss mse(maximum(a * x, b * x), y)\ndata { x | y\n 1 | 2 }\n"
+    tie = "input x\ntarget y\nparam a = 1\nparam b = 1\nloss mse(maximum(a * x, b * x), y)\ndata { x | y\n 1 | 2 }\n"
     found = net(tie).verify()
     assert found.ok, found.table()
     [row] = [r for r in found.rows if (r.quantity, r.engine) == ("gradient", "torch -O0")]
@@ -244,7 +255,9 @@ def test_without_torch_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 
     real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "torch" else real(name, *a))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "torch" else real(name, *a)
+    )
     found = net().verify()
     assert found.ok
     assert "PyTorch is not installed" in found.table()
