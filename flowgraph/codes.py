@@ -82,5 +82,10 @@ CODES: dict[str, str] = {
     "W0102": "a size, const or param is not used",
     "W0103": "a node has no path to an output, loss or metric",
     "W0201": "a second wire between the same circles",
+    "W0301": "a param can never receive a gradient",
+    "W0302": "a param has no path to the loss",
+    "W0303": "a circle is always the same",
+    "W0304": "a loss is given the output of an activation that it has in itself",
+    "W0305": "a class label is taken for a number",
     "W0401": "a derivative in the language is 0 whatever the values",
 }

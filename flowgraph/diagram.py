@@ -29,6 +29,7 @@ from .passes.fold import Fold
 from .passes.infer import InferTypes
 from .passes.inline import Inline
 from .passes.keep import Keep
+from .passes.learn import Learn
 from .passes.per_example import PerExample
 from .passes.pick import Pick
 from .passes.signs import Signs
@@ -61,7 +62,19 @@ DERIVED: dict[str, tuple[Pass, ...]] = {
 BEFORE_BATCHING = ("per_example_grad",)
 """Those of them that differentiate the loss of one example, and are batched after it."""
 
-TIDY: tuple[Pass, ...] = (Cancel(), Simplify(), Cancel(), Pick(), Signs(), Simplify(), Cse(), Dce())
+TIDY: tuple[Pass, ...] = (
+    Cancel(),
+    Simplify(),
+    Cancel(),
+    Pick(),
+    Signs(),
+    Simplify(),
+    Cse(),
+    Simplify(),
+    Cancel(),
+    Simplify(),
+    Dce(),
+)
 """What makes a derived graph readable."""
 
 EXTRAS = {"numpy": ("jvp", "hvp", "per_example_grad"), "torch": ("vjp",)}
@@ -111,7 +124,7 @@ class Diagram:
             if is_whole:
                 self._check_data(rest)
             if not rest.has_errors and not broken:
-                self.expanded: Graph = Pipeline((ExpandDerivatives(rest),)).run(typed)
+                self.expanded: Graph = Pipeline((ExpandDerivatives(rest), self._learn(rest))).run(typed)
         except FlowError as error:
             rest = Diagnostics(list(error.diagnostics))
         found.items += without_echoes(rest.items, found.items, self.file) if broken else rest.items
@@ -120,6 +133,10 @@ class Diagram:
             raise InternalError("a statement was left out of the graph without an error")
         self.graph: Graph = typed
         self._warnings = found.sorted()
+
+    def _learn(self, found: Diagnostics) -> Learn:
+        frozen = self.program.training.settings.get("freeze") if self.program.training else None
+        return Learn(found, (frozen,) if frozen else ())
 
     def _check_data(self, found: Diagnostics) -> None:
         if self.program.data is not None:

@@ -250,8 +250,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     lower = {k.lower(): k for k in reversed(pool)}
     wanted = name.lower()
     for close in difflib.get_close_matches(wanted, sorted(lower), n=3, cutoff=0.6):
-        alike = difflib.SequenceMatcher(None, wanted, close).ratio() >= 0.7
-        if alike or close[0] == wanted[0] or sorted(close) == sorted(wanted):
+        is_alike = difflib.SequenceMatcher(None, wanted, close).ratio() >= 0.7
+        if is_alike or close[0] == wanted[0] or sorted(close) == sorted(wanted):
             return f"did you mean `{lower[close]}`?"
     return ""
 
@@ -290,6 +290,14 @@ class _Paint:
         return f"\x1b[{style}m{text}\x1b[0m" if self.on and text else text
 
 
+class _Row(NamedTuple):
+    """A mark under a source line."""
+
+    span: Span
+    label: str
+    main: bool
+
+
 def _render_one(d: Diagnostic, paint: _Paint) -> str:
     style = "1;31" if d.is_error else "1;33"
     lines = [paint(f"{d.severity}[{d.code}]", style) + paint(f": {d.message}", "1")]
@@ -300,50 +308,54 @@ def _render_one(d: Diagnostic, paint: _Paint) -> str:
             lines.append(f"  = help: {d.help}")
         return "\n".join(lines) + "\n"
 
-    marks = [(d.span, d.label, True)] + [(at, text, False) for at, text in d.labels]
-    sources: list[Source] = []
-    for at, _, _ in marks:
-        if at.source not in sources:
-            sources.append(at.source)
-    rows = [(at.source, at.source.position(at.start)[0], at, text, main) for at, text, main in marks]
-    width = max(len(str(row[1])) for row in rows)
+    rows = [_Row(d.span, d.label, True), *(_Row(at, text, False) for at, text in d.labels)]
+    sources = list(dict.fromkeys(row.span.source for row in rows))
+    width = max(len(str(row.span.line)) for row in rows)
     gutter = " " * (width + 2) + "|"
     for source in sources:
-        place = d.span if source is d.span.source else next(r[2] for r in rows if r[0] is source)
-        line, column = source.position(place.start)
+        own = [row for row in rows if row.span.source is source]
+        line, column = source.position(own[0].span.start)
         arrow = "-->" if source is d.span.source else ":::"
         lines.append(f"{' ' * (width + 1)}{arrow} {source.path}:{line}:{column}")
         lines.append(gutter)
         before = 0
-        for number in sorted({row[1] for row in rows if row[0] is source}):
+        for number in sorted({row.span.line for row in own}):
             if before and number > before + 1:
                 lines.append("...")
             before = number
-            lines += _excerpt(
-                source, number, [r for r in rows if r[:2] == (source, number)], width, paint, style
-            )
+            there = [row for row in own if row.span.line == number]
+            lines += _excerpt(source, number, there, width, paint, style)
     if d.help:
         lines.append(" " * (width + 2) + f"= help: {d.help}")
     return "\n".join(lines) + "\n"
 
 
-def _excerpt(source: Source, number: int, rows: list, width: int, paint: _Paint, style: str) -> list[str]:
-    """A source line and, under it, a line of carets or dashes for each mark on it."""
+def _excerpt(
+    source: Source, number: int, rows: list[_Row], width: int, paint: _Paint, style: str
+) -> list[str]:
+    """A source line and, under it, a line of carets or dashes for each mark on it.
+
+    Of a long line a part around the most important mark is shown; what lies outside is marked
+    under the dots that stand for it.
+    """
     text = source.line(number)
     start = source.starts[number - 1]
-    first = min(row[2].start for row in rows) - start
-    cut = max(0, first - MAX_LINE // 2) if len(text) > MAX_LINE else 0
+    rows = sorted(rows, key=lambda r: (not r.main, r.span.start))
+    cut = max(0, rows[0].span.start - start - MAX_LINE // 2) if len(text) > MAX_LINE else 0
     shown = text[cut : cut + MAX_LINE]
     lead = "..." if cut else ""
     tail = "..." if cut + MAX_LINE < len(text) else ""
     out = [f" {number:>{width}} | {lead}{_plain(shown)}{tail}"]
-    for _, _, at, label, main in sorted(rows, key=lambda r: (not r[4], r[2].start)):
-        begin = max(at.start - start - cut, 0)
-        end = max(min(at.end - start - cut, len(shown)), begin + 1)
-        indent = " " * (len(lead) + _width(shown[:begin]))
-        mark = ("^" if main else "-") * max(_width(shown[begin:end]), 1)
-        line = paint(f"{mark} {label}".rstrip(), style if main else "34")
-        out.append(f"{' ' * (width + 2)}| {indent}{line}")
+    for row in rows:
+        begin, end = row.span.start - start - cut, row.span.end - start - cut
+        indent, marks = len(lead) + _width(shown[: max(begin, 0)]), len(tail) or 1
+        if end <= 0 and lead:
+            indent, marks = 0, len(lead)
+        elif begin < len(shown):
+            marks = max(_width(shown[max(begin, 0) : max(end, 0)]), 1)
+        mark = ("^" if row.main else "-") * marks
+        line = paint(f"{mark} {row.label}".rstrip(), style if row.main else "34")
+        out.append(f"{' ' * (width + 2)}| {' ' * indent}{line}")
     return out
 
 
@@ -354,9 +366,13 @@ def _plain(text: str) -> str:
 
 def _width(text: str) -> int:
     """Columns that `_plain(text)` takes on a terminal."""
-    wide = sum(1 for c in text if unicodedata.east_asian_width(c) in "WF")
-    marks = sum(1 for c in text if unicodedata.combining(c))
-    return len(text) + wide - marks + (TAB - 1) * text.count("\t")
+    return sum(map(_columns, _plain(text)))
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def _place(span: Span) -> dict[str, int]:

@@ -22,7 +22,7 @@ from .passes.autodiff import Jvp
 from .passes.keep import Keep
 from .passes.simulate import simulate
 from .types import TupleType
-from .verify_engines import as_list, execute
+from .verify_engines import as_list, described, execute
 from .verify_slopes import slope
 
 Emit = Callable[[Graph, str], str]
@@ -49,13 +49,8 @@ def culprits(graph: Graph, known: Mapping[str, Any], emit: Emit) -> list[str]:
         alone, names = _alone(graph, node)
         values = dict(zip(names, (known[o] for o in node.operands), strict=True))
         said = _wrong_forms(alone, values, emit) + _wrong_derivative(alone, values)
-        found += [f"{_place(node)}: {what}" for what in said]
+        found += [f"{described(node)}: {what}" for what in said]
     return found
-
-
-def _place(node: Node) -> str:
-    line = f", line {node.span.line}" if node.span is not None else ""
-    return f"`{node.op.name}`{f' of `{node.hint}`' if node.hint else ''}{line}"
 
 
 def _alone(graph: Graph, node: Node) -> tuple[Graph, list[str]]:

@@ -2,8 +2,10 @@
 
 Along random directions: of all parameters, and of one group of them after another, so that a
 wrong one cannot hide behind larger ones. Where a derivative and the differences do not agree, the
-comparison is made again at points beside: if all of those agree, the point was on a kink, where
-the derivative is a matter of convention; the report says so, with the slopes on both sides.
+comparison is made again: with what passes no gradient held still (`stop_gradient`, `step`,
+comparisons), since derivatives take it as constant; and at points beside, which all agree if the
+point was on a kink, where the derivative is a matter of convention. The report says which it was,
+and the slopes on both sides; it is not called agreement.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from .verify_cases import beside, direction, groups
 from .verify_compare import DIFFERENCES, Arrays, along, along_sizes, place_text
 from .verify_engines import Case, Simulator
 from .verify_report import Row
-from .verify_slopes import Slope, one_sided, slope
+from .verify_slopes import STEPS, Slope, one_sided, slope
 
 TRUSTED = 1e-3
 """Of its scale: a difference whose own error is larger proves nothing."""
@@ -37,8 +39,8 @@ def compare_differences(simulator: Simulator, case: Case, seed: int) -> Iterator
     yield _hvp_row(simulator, case, seed)
 
 
-def _slope_of_loss(simulator: Simulator, case: Case, way: Arrays) -> Slope:
-    return slope(lambda t: simulator.loss(case.moved(way, t)))
+def _slope_of_loss(simulator: Simulator, case: Case, way: Arrays, held: Arrays | None = None) -> Slope:
+    return slope(lambda t: simulator.loss(case.moved(way, t), held))
 
 
 def _agrees(ours: float, found: Slope, scale: float) -> bool:
@@ -52,7 +54,7 @@ def _gradient_row(simulator: Simulator, case: Case, way: Arrays, part: Sequence[
     def ours(at: Case) -> tuple[float, float]:
         found = simulator.gradient(at)
         gradient = {n: found[f"gradient {n}"] for n in way}
-        return along(gradient, way), along_sizes(gradient, way)
+        return along(gradient, way), along_sizes(gradient, way) + _floor(simulator, at)
 
     return _row("gradient", f"gradient along {moved} on {case.title}", simulator, case, way, ours, seed)
 
@@ -60,7 +62,8 @@ def _gradient_row(simulator: Simulator, case: Case, way: Arrays, part: Sequence[
 def _jvp_row(simulator: Simulator, case: Case, seed: int) -> Row:
     def ours(at: Case) -> tuple[float, float]:
         found = simulator.derivatives(at)
-        return float(found["jvp"]), along_sizes({n: found[f"gradient {n}"] for n in at.way}, at.way)
+        sizes = along_sizes({n: found[f"gradient {n}"] for n in at.way}, at.way)
+        return float(found["jvp"]), sizes + _floor(simulator, at)
 
     return _row("jvp", f"jvp on {case.title}", simulator, case, case.way, ours, seed)
 
@@ -80,11 +83,22 @@ def _row(
     if row.status != "DIFFERS":
         return row
     said = f"{where}: {value:.6g}, {_sides(simulator, case, way)}"
+    moving = simulator.moves(case, way, STEPS[-1])
+    if moving and _agrees(value, _slope_of_loss(simulator, case, way, simulator.cut(case)), scale):
+        return replace(
+            row, status="kink", note=f"{said}: {moving}, passes no gradient; held still, both agree"
+        )
     for near in beside(case, seed):
         value_near, scale_near = ours(near)
         if not _agrees(value_near, _slope_of_loss(simulator, near, way), scale_near):
             return replace(row, note=said)
     return replace(row, status="kink", note=f"{said}: a kink; beside it both agree")
+
+
+def _floor(simulator: Simulator, case: Case) -> float:
+    """What counts as no slope at all: a small share of the loss, from which differences are made."""
+    loss = abs(float(simulator.loss(case)[0]))
+    return 1e-4 * loss if np.isfinite(loss) else 0.0
 
 
 def _compared(group: str, ours: float, found: Slope, scale: float, case: Case) -> Row:
@@ -116,6 +130,10 @@ def _hvp_row(simulator: Simulator, case: Case, seed: int) -> Row:
     if difference <= DIFFERENCES + error:
         return replace(row, status="rounding", note=_rough(case, error))
     where = f"hvp {_entry(case.params, int(np.argmax(off)))} on {case.title}"
+    off, scale, error = _hvp_difference(simulator, case, simulator.cut(case, 2))
+    if np.max(off, initial=0.0) / scale <= DIFFERENCES + error:
+        note = f"{where}: a value that passes no gradient moves; held still, both agree"
+        return replace(row, status="kink", note=note)
     for near in beside(case, seed):
         off, scale, error = _hvp_difference(simulator, near)
         if not np.max(off, initial=0.0) / scale <= DIFFERENCES + error:
@@ -123,11 +141,13 @@ def _hvp_row(simulator: Simulator, case: Case, seed: int) -> Row:
     return replace(row, status="kink", note=f"{where}: a kink of the gradient; beside it both agree")
 
 
-def _hvp_difference(simulator: Simulator, case: Case) -> tuple[np.ndarray, float, float]:
+def _hvp_difference(
+    simulator: Simulator, case: Case, held: Arrays | None = None
+) -> tuple[np.ndarray, float, float]:
     """Differences of all entries, their scale, and what they are good to relative to it."""
 
     def at(t: float) -> np.ndarray:
-        found = simulator.gradient(case.moved(case.way, t))
+        found = simulator.gradient(case.moved(case.way, t), held)
         return np.concatenate([np.ravel(found[f"gradient {n}"]) for n in case.params])
 
     want = simulator.derivatives(case)

@@ -9,14 +9,14 @@ texts, which are ours, are executed as they stand.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from .errors import InternalError
-from .graph import Graph
+from .graph import Graph, Node
 from .naming import class_name
 from .passes.autodiff import Jvp, Vjp
 from .passes.dce import Dce
@@ -128,24 +128,43 @@ class Simulator:
             new: case.way[self.hints[old]] for new, old in zip(added, self.tangents, strict=len(added) > 0)
         }
 
-    def loss(self, case: Case) -> np.ndarray:
-        """The loss alone, as an array of one number."""
-        known = simulate(self.loss_graph, self.values(case, self.loss_graph))
+    def loss(self, case: Case, held: Arrays | None = None) -> np.ndarray:
+        """The loss alone, as an array of one number; held: values of nodes that do not move."""
+        known = simulate(self.loss_graph, self.values(case, self.loss_graph) | (held or {}))
         return np.array([sum(float(known[r.node]) for r in self.loss_graph.results)])
 
-    def gradient(self, case: Case) -> Quantities:
-        """The gradient alone."""
-        return self._of(self.parts[1:2], case)
+    def gradient(self, case: Case, held: Arrays | None = None) -> Quantities:
+        """The gradient alone; held: values of nodes that do not move."""
+        known = simulate(self.parts[1], self.values(case, self.parts[1]) | (held or {}))
+        return _results(self.parts[1], known, True)
+
+    def cut(self, case: Case, order: int = 1) -> Arrays:
+        """The values that pass no gradient, of the loss or (order 2) of the gradient."""
+        graph = self.loss_graph if order == 1 else self.parts[1]
+        known = simulate(graph, self.values(case, graph))
+        return {n.name: known[n.name] for n in graph if not n.op.differentiable and n.name in known}
+
+    def moves(self, case: Case, way: Arrays, step: float) -> str:
+        """The first value that passes no gradient and yet moves along a direction, or nothing."""
+        low, high = (self.cut(case.moved(way, t)) for t in (-step, step))
+        moving = (
+            n for n in self.loss_graph if n.name in low and not np.array_equal(low[n.name], high[n.name])
+        )
+        node = next(moving, None)
+        return "" if node is None else described(node)
 
     def derivatives(self, case: Case) -> Quantities:
         """Gradient, jvp and hvp."""
-        return self._of(self.parts[1:], case)
-
-    def _of(self, parts: Sequence[Graph], case: Case) -> Quantities:
         found: Quantities = {}
-        for part in parts:
+        for part in self.parts[1:]:
             found |= _results(part, simulate(part, self.values(case, part)), True)
         return found
+
+
+def described(node: Node) -> str:
+    """An operation and where it stands: "`tanh` of `h`, line 6"."""
+    line = f", line {node.span.line}" if node.span is not None else ""
+    return f"`{node.op.name}`{f' of `{node.hint}`' if node.hint else ''}{line}"
 
 
 def _results(graph: Graph, known: Mapping[str, Any], has_targets: bool) -> Quantities:

@@ -37,6 +37,7 @@ CHAPTERS = {
     "E09": "Limits",
     "W01": "Warnings: names and nodes",
     "W02": "Warnings: wires",
+    "W03": "Warnings: what cannot learn",
     "W04": "Warnings: derivatives",
 }
 

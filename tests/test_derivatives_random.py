@@ -63,7 +63,7 @@ def slopes_of(diagram: Diagram, params: Values, inputs: Values, x: str, order: i
             (slope,) = torch.autograd.grad(total, given[x], create_graph=left > 0, allow_unused=True)
         slope = torch.zeros_like(given[x]) if slope is None else slope
         total = (slope**2).sum()
-    return slope.detach().numpy()
+    return slope.detach().numpy(force=True)
 
 
 @settings(max_examples=150, derandomize=True, **CALM)
@@ -82,7 +82,8 @@ def test_gradients_agree_with_autograd_on_many(rng: random.Random) -> None:
 def assert_gradients_agree(rng: random.Random) -> None:
     """A gradient of order 1 or 2 by every engine, and by PyTorch's autograd."""
     writer, y, x = random_start(rng)
-    order = rng.choice((1, 1, 2))
+    text = "\n".join(writer.lines)
+    order = 1 if "hard_s" in text else rng.choice((1, 1, 2))  # PyTorch has no second order of those
     ask = f"grad(sum({y.name}), {x.name})"
     if order == 2:
         ask = f"grad(sum({ask} ^ 2), {x.name})"
@@ -93,7 +94,7 @@ def assert_gradients_agree(rng: random.Random) -> None:
     inputs = bounded_values(diagram, diagram.graph.inputs, numbers, (3,))
     expected = SIMULATOR.run(diagram, params, inputs)
     slopes = slopes_of(plain, params, inputs, x.name, order)
-    tolerance = 1e-6 if "hard_s" in "\n".join(writer.lines) else 1e-9  # PyTorch's 1/6 is of float32
+    tolerance = 1e-6 if "hard_s" in text else 1e-9  # PyTorch's 1/6 is of float32
     np.testing.assert_allclose(
         np.broadcast_to(expected.outputs[0], slopes.shape), slopes, rtol=tolerance, atol=tolerance
     )

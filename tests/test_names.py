@@ -52,7 +52,7 @@ def refusal(text: str) -> str:
     return caught.value.diagnostics[0].message
 
 
-BUILTINS = frozenset(n for n in dir(builtins) if not n.startswith("_"))
+BUILTINS = frozenset(n for n in dir(builtins) if n[0].islower() or n in ("None", "True", "False"))
 MODULES = frozenset(["np", "torch", "nn", "F", "math", "OrderedDict", "real", "name", "value", "values"])
 PYTHONS = KEYWORDS | frozenset(keyword.softkwlist) | BUILTINS | CODE_NAMES | MODULE_NAMES | MODULES
 NAMES = [n for n in sorted(PYTHONS - RESERVED) if n[0].isalpha()]
@@ -135,8 +135,9 @@ def test_all_hard_names_together() -> None:
 
 
 TEXTS = [
-    "plain", "it's", 'a "quoted" word', '"', "'", '""', '"""', "'''", '""""', "\\", "\\\\", '\\"', '"\\', "a\nb",
-    "\n", "\t", '"""\nimport os\n"""', "'''\nimport os\n'''", "{x} %s {{", "# no comment", "ends in \\",
+    "plain", "it's", 'a "quoted" word', '"', "'", '""', '"""', "'''", '""""', "\\", "\\\\", '\\"', '"\\',
+    "a\nb", "\n", "\t", '"""\nimport os\n"""', "'''\nimport os\n'''", "{x} %s {{", "# none",
+    "ends in \\",
     'ends in "', "größe π 你好", "\u2028line\u2029", "\x0b\x0c\x1c\x85", "\x7f\x1b[31m", "…" * 200,
 ]  # fmt: skip
 

@@ -9,6 +9,7 @@ from flowgraph.errors import InternalError
 from flowgraph.graph import Builder, Graph, Node, Result, verify
 from flowgraph.ops import OPS
 from flowgraph.passes.batch import Batch
+from flowgraph.passes.expand_grad import ExpandDerivatives
 from flowgraph.passes.inline import Inline
 from flowgraph.passes.simulate import simulate
 from flowgraph.types import REAL, Dim, TensorType
@@ -104,3 +105,51 @@ def test_same_operand_twice_is_two_edges() -> None:
     graph.close(["x"], [], [], [Result("output", "y", product)])
     assert sorted(graph.nx.edges(keys=True)) == [("x", product, 0), ("x", product, 1)]
     assert graph.use_count("x") == 2
+
+
+# ---------------------------------------------------------------------------------------
+# Derivatives that a diagram asks for
+
+
+def slope_of_block(x: np.ndarray, W: np.ndarray) -> np.ndarray:
+    """∂ Σ (x + tanh(W x)) / ∂x = 1 + Wᵀ (1 - tanh²(W x))."""
+    return 1 + W.T @ (1 - np.tanh(W @ x) ** 2)
+
+
+def test_a_derivative_goes_through_a_call(arrays: dict[str, np.ndarray]) -> None:
+    graph = Graph("outer")
+    builder = Builder(graph)
+    builder.keep(Node("x", OPS["input"](type=VECTOR), (), VECTOR, "x"))
+    builder.keep(Node("W", OPS["param"](type=MATRIX, init=None), (), MATRIX, "W"))
+    called = builder.apply(OPS["call"](graph=residual()), ["W", "x"], hint="a")
+    inner = builder.apply(OPS["item"](index=0, count=2), [called])
+    total = builder.apply(OPS["sum"](axis=(-1,)), [inner], hint="s")
+    slope = builder.apply(OPS["grad"](), [total, "x"], hint="g")
+    results = [Result("output", "g", slope), Result("output", "s", total)]
+    graph.close(["x"], [], ["W"], results)
+    expanded = ExpandDerivatives().run(graph)
+    verify(expanded, typed=True)
+    found = simulate(expanded, {"W": arrays["W"], "x": arrays["x"][0]})["g"]
+    assert np.allclose(found, slope_of_block(arrays["x"][0], arrays["W"]), rtol=1e-13)
+
+
+def test_a_block_may_ask_for_a_derivative(arrays: dict[str, np.ndarray]) -> None:
+    block = Graph("slope")
+    builder = Builder(block)
+    for name, type in (("W", MATRIX), ("x", VECTOR)):
+        builder.keep(Node(name, OPS["input"](type=type), (), type, name))
+    bent = builder.apply(OPS["tanh"](), [builder.apply(OPS["matmul"](), ["W", "x"])])
+    total = builder.apply(OPS["sum"](axis=(-1,)), [builder.apply(OPS["add"](), ["x", bent])])
+    slope = builder.apply(OPS["grad"](), [total, "x"], hint="g")
+    block.close(["W", "x"], [], [], [Result("output", "g", slope)])
+    graph = Graph("outer")
+    builder = Builder(graph)
+    builder.keep(Node("x", OPS["input"](type=VECTOR), (), VECTOR, "x"))
+    builder.keep(Node("W", OPS["param"](type=MATRIX, init=None), (), MATRIX, "W"))
+    called = builder.apply(OPS["call"](graph=block), ["W", "x"], hint="y")
+    graph.close(["x"], [], ["W"], [Result("output", "y", called)])
+    batched = Batch().run(ExpandDerivatives().run(graph))
+    verify(batched, typed=True)
+    assert any(node.op.name == "call" for node in batched)
+    found = simulate(batched, arrays)["y"]
+    assert np.allclose(found, [slope_of_block(x, arrays["W"]) for x in arrays["x"]], rtol=1e-13)

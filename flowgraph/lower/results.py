@@ -32,6 +32,8 @@ class Results:
 
         Raises Skip after reporting an error.
         """
+        if not all(target.name for target in statement.targets):
+            raise Skip  # a number on the left: the parser has said so
         try:
             if len(statement.targets) == 1:
                 target = statement.targets[0]

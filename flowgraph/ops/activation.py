@@ -44,6 +44,8 @@ class Step(NonDifferentiable, Activation):
 
     formula = "1 if x ≥ 0 else 0"
     latex = r"\Theta({x})"
+    rising = True
+    instead = "train with `sigmoid` in its place"
     numpy = step
     torch = step_torch
 
@@ -59,6 +61,7 @@ class Sigmoid(Activation):
 
     formula = "1 / (1 + e^-x)"
     latex = r"\sigma({x})"
+    rising = True
     numpy = sigmoid
     torch = "torch.sigmoid(x)"
     torch_module = "nn.Sigmoid()"
@@ -72,6 +75,7 @@ class Tanh(Activation):
 
     formula = "(e^x - e^-x) / (e^x + e^-x)"
     latex = r"\tanh({x})"
+    rising = True
     numpy = "np.tanh(x)"
     torch = "torch.tanh(x)"
     torch_module = "nn.Tanh()"
@@ -85,9 +89,13 @@ class Relu(Kinked):
 
     formula = "max(x, 0)"
     latex = r"\max({x}, 0)"
+    rising = True
     numpy = "np.maximum(x, 0)"
     torch = "torch.relu(x)"
     torch_module = "nn.ReLU()"
+
+    def is_flat(self, low: float, high: float) -> bool:
+        return high <= 0
 
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         return [xs[0] > 0]
@@ -98,10 +106,14 @@ class Relu6(Activation):
 
     formula = "min(max(x, 0), 6)"
     latex = r"\min(\max({x}, 0), 6)"
+    rising = True
     numpy = "np.clip(x, 0, 6)"
     torch = "F.relu6(x)"
     torch_module = "nn.ReLU6()"
     samples = [Sample(real(2, 3, low=-8, high=8, avoid=(0.0, 6.0)))]
+
+    def is_flat(self, low: float, high: float) -> bool:
+        return high <= 0 or low >= 6
 
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         return [fn.logical_and(xs[0] > 0, xs[0] < 6)]
@@ -154,6 +166,7 @@ class Selu(Kinked):
 
     formula = "1.0507 (x if x > 0 else 1.6733 (e^x - 1))"
     latex = r"\mathrm{{SELU}}({x})"
+    rising = True
     numpy = selu
     torch = "F.selu(x)"
     torch_module = "nn.SELU()"
@@ -242,6 +255,7 @@ class Softplus(Activation):
 
     formula = "ln(1 + e^x)"
     latex = r"\ln(1 + e^{{{x}}})"
+    rising = True
     numpy = "np.logaddexp(x, 0)"
     torch = "F.softplus(x)"
     torch_module = "nn.Softplus()"
@@ -255,6 +269,8 @@ class Softsign(Activation):
 
     formula = "x / (1 + |x|)"
     latex = r"\frac{{{x}}}{{1 + |{x}|}}"
+    rising = True
+    bounds = (-1.0, 1.0)
     numpy = "x / (1 + np.abs(x))"
     torch = "F.softsign(x)"
     torch_module = "nn.Softsign()"
@@ -268,10 +284,14 @@ class HardSigmoid(Activation):
 
     formula = "min(max(x/6 + 1/2, 0), 1)"
     latex = r"\mathrm{{HardSigmoid}}({x})"
+    rising = True
     numpy = "np.clip(x / 6 + 0.5, 0, 1)"
     torch = "F.hardsigmoid(x)"
     torch_module = "nn.Hardsigmoid()"
     samples = [Sample(real(2, 3, low=-5, high=5, avoid=(-3.0, 3.0)))]
+
+    def is_flat(self, low: float, high: float) -> bool:
+        return high <= -3 or low >= 3
 
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         return [fn.where(fn.abs(xs[0]) < 3, 1 / 6, 0.0)]
@@ -284,6 +304,7 @@ class HardTanh(Activation):
     max_val: float = 1.0
     formula = "min(max(x, min_val), max_val)"
     latex = r"\mathrm{{HardTanh}}({x})"
+    rising = True
     numpy = "np.clip(x, min_val, max_val)"
     torch = "F.hardtanh(x, min_val, max_val)"
     torch_module = "nn.Hardtanh(min_val, max_val)"
@@ -292,6 +313,9 @@ class HardTanh(Activation):
         Sample(real(4, avoid=(-0.5, 1.5)), min_val=-0.5, max_val=1.5),
     ]
     example = "h = hard_tanh(x)"
+
+    def is_flat(self, low: float, high: float) -> bool:
+        return high <= self.min_val or low >= self.max_val
 
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         return [fn.logical_and(xs[0] > self.min_val, xs[0] < self.max_val)]
@@ -306,6 +330,9 @@ class HardSwish(Activation):
     torch = "F.hardswish(x)"
     torch_module = "nn.Hardswish()"
     samples = [Sample(real(2, 3, low=-5, high=5, avoid=(-3.0, 3.0)))]
+
+    def is_flat(self, low: float, high: float) -> bool:
+        return high <= -3
 
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         (x,) = xs

@@ -6,13 +6,16 @@ counts as a whole number, a truth value as 0 or 1. Operands broadcast by NumPy's
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from ..types import BOOL, Elem, Mismatch, TensorType, Type, Unifier
 from .base import (
+    ANYTHING,
     Arg,
     Elementwise,
+    Interval,
     NonDifferentiable,
     Sample,
     Value,
@@ -22,6 +25,7 @@ from .base import (
     real,
     to_common,
 )
+from .interval import added, hull, often, times
 
 _PAIRS = [Sample(real(2, 3), real(3)), Sample(real(), real(4)), Sample(real(), real())]
 _BAD_PAIRS = [Sample(real(3), real(4)), Sample(real(2, 3), real(2))]
@@ -47,6 +51,9 @@ class Add(Binary):
     torch = "a + b"
     example = "s = a + b"
 
+    def interval(self, given: Sequence[Interval], types: Sequence[Any]) -> Interval:
+        return added(*given)
+
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         return [1.0, 1.0]
 
@@ -60,6 +67,9 @@ class Sub(Binary):
     torch = "a - b"
     example = "e = f - y"
 
+    def interval(self, given: Sequence[Interval], types: Sequence[Any]) -> Interval:
+        return added(given[0], often(-1, given[1]))
+
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         return [1.0, -1.0]
 
@@ -72,6 +82,9 @@ class Mul(Binary):
     numpy = "a * b"
     torch = "a * b"
     example = "s = a * b"
+
+    def interval(self, given: Sequence[Interval], types: Sequence[Any]) -> Interval:
+        return times(*given)
 
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         a, b = xs
@@ -131,11 +144,18 @@ class Pow(Binary):
     ]
     example = "s = x ^ 2"
 
+    def interval(self, given: Sequence[Interval], types: Sequence[Any]) -> Interval:
+        low, high = given[1]
+        return (0.0, math.inf) if low == high and low % 2 == 0 else ANYTHING
+
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         a, b = xs
         exponent = literal(b)
         if exponent is not None:
             return [_power_slope(a, exponent), None]
+        base = literal(a)
+        if base is not None:
+            return [None, y * math.log(base) if base > 0 else None]
         # x^0 has slope 0 even at x = 0, where 0 * x^(0 - 1) would not be a number.
         lower = fn.where(fn.equal(b, 0), 1.0, b - 1)
         positive = a > 0
@@ -172,6 +192,9 @@ class Neg(Elementwise):
     torch = "-x"
     samples = [Sample(real(2, 3)), Sample(Arg((3,), kind="int"))]
     example = "s = -x"
+
+    def interval(self, given: Sequence[Interval], types: Sequence[Any]) -> Interval:
+        return often(-1, given[0])
 
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         return [-1.0]
@@ -218,6 +241,7 @@ class Comparison(NonDifferentiable, Binary, abstract=True):
 
     takes = "any"
     gives = "bool"
+    bounds = (0.0, 1.0)
 
 
 class Equal(Comparison):
@@ -292,6 +316,7 @@ class Logic(NonDifferentiable, Elementwise, abstract=True):
     operands: ClassVar[tuple[str, ...]] = ("a", "b")
     takes = "bool"
     gives = "bool"
+    bounds = (0.0, 1.0)
     samples = [Sample(_truth(2, 3), _truth(3)), Sample(_truth(), _truth())]
     bad_samples = [Sample(real(3), _truth(3)), Sample(_truth(2), _truth(3))]
 
@@ -345,6 +370,9 @@ class Where(Elementwise):
     ]
     bad_samples = [Sample(real(3), real(3), real(3)), Sample(_truth(3), real(4), real())]
     example = "s = where(x > 0, x, 0)"
+
+    def interval(self, given: Sequence[Interval], types: Sequence[Any]) -> Interval:
+        return hull(given[1:])
 
     def wants(self, types: Sequence[TensorType]) -> list[Elem | None]:
         return [None, *to_common(types[1:])]

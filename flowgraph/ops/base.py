@@ -41,6 +41,7 @@ from ..types import (
     promote,
 )
 from .declared import Attr, Declared, OpDefinitionError
+from .interval import ANYTHING, Interval
 from .rules import (
     axes_of,
     axis_of,
@@ -56,6 +57,7 @@ from .sample import Arg, Sample, klass, real
 from .value import OPS, Batching, Value, apply, beside, constant, converted, fn
 
 __all__ = [
+    "ANYTHING",
     "OPS",
     "Arg",
     "Attr",
@@ -63,6 +65,7 @@ __all__ = [
     "BilinearMap",
     "Composite",
     "Elementwise",
+    "Interval",
     "LinearMap",
     "NonDifferentiable",
     "Op",
@@ -121,6 +124,14 @@ class Op(Declared):
     """Whether the result shares the operand's memory, so that writing it twice costs nothing."""
     example: ClassVar[str] = ""
     """A line of Flow that uses it; made from the signature where empty."""
+    bounds: ClassVar[Interval] = ANYTHING
+    """Between which numbers every entry of the result lies."""
+    instead: ClassVar[str] = ""
+    """Without a derivative: what to train with in its place, in words."""
+    unmeant: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """Of a loss: operations whose output it is hardly meant to be given; why, and the cure."""
+    numbers_only: ClassVar[bool] = False
+    """Of a loss: whether a class label is taken for a number, which is hardly meant."""
 
     def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -183,6 +194,16 @@ class Op(Declared):
     def parameters(self, u: Unifier, *types: TensorType) -> list[Parameter]:
         """The parameters that a call of this layer makes, given its operands' types."""
         return []
+
+    # -- for warnings
+
+    def interval(self, given: Sequence[Interval], types: Sequence[Any]) -> Interval:
+        """Between which numbers the result lies, given the same of the operands."""
+        return self.bounds
+
+    def is_flat(self, low: float, high: float) -> bool:
+        """Whether its derivative is 0 wherever its only operand lies between these."""
+        return False
 
     # -- batching
 
@@ -287,6 +308,8 @@ class Elementwise(Op, abstract=True):
 
     takes: ClassVar[str] = "real"
     gives: ClassVar[str] = "same"
+    rising: ClassVar[bool] = False
+    """Whether of one operand, and never falling as it grows."""
 
     def wants(self, types: Sequence[TensorType]) -> list[Elem | None]:
         if self.takes == "bool":
@@ -317,6 +340,13 @@ class Elementwise(Op, abstract=True):
     def batch(self, b: Batching, values: Sequence[Value], types: Sequence[TensorType]) -> Value:
         rank = max(t.rank for t in types)
         return b.apply(self, *(b.align(v, t, rank) for v, t in zip(values, types, strict=True)))
+
+    def interval(self, given: Sequence[Interval], types: Sequence[Any]) -> Interval:
+        if not self.rising:
+            return self.bounds
+        with np.errstate(all="ignore"):
+            low, high = (float(self.evaluate([np.float64(end)], types, {})) for end in given[0])
+        return (self.bounds[0] if np.isnan(low) else low), (self.bounds[1] if np.isnan(high) else high)
 
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         """The derivative of the result with respect to each operand, entry by entry."""

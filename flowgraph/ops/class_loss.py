@@ -121,6 +121,7 @@ class CrossEntropy(ClassLoss):
 
     formula = "-ln softmax(z)_y, or -Σ_k y_k ln softmax(z)_k for probabilities y"
     latex = r"-\ln\, \mathrm{{softmax}}({z})_{{{y}}}"
+    unmeant = {"softmax": ("it takes logits, and applies softmax itself", "leave the softmax out")}
     samples = [*ClassLoss.samples, Sample(real(3), real(3, low=0)), Sample(real(2, 3), real(2, 3, low=0))]
     bad_samples = [*ClassLoss.bad_samples, Sample(real(3), real(4)), Sample(real(3), real())]
 
@@ -160,6 +161,7 @@ class Nll(ClassLoss):
     operands = ("h", "y")
     formula = "-h_y"
     latex = r"-{{{h}}}_{{{y}}}"
+    unmeant = {"softmax": ("it takes log-probabilities", "use `log_softmax`")}
     numpy = nll
     torch = "-h.gather(-1, y[..., None])[..., 0]"
     example = "loss nll(log_softmax(z), y)"
@@ -201,6 +203,7 @@ class KlDiv(ClassLoss):
     operands = ("h", "y")
     formula = "Σ_k y_k (ln y_k - h_k)"
     latex = r"\sum {y} (\ln {y} - {h})"
+    unmeant = {"softmax": ("it takes log-probabilities", "use `log_softmax`")}
     numpy = kl_div
     torch = 'torch.sum(F.kl_div(h, y, reduction="none"), dim=-1)'
     samples = [

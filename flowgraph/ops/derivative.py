@@ -118,6 +118,7 @@ class StopGradient(NonDifferentiable):
     torch = "x.detach()"
     samples = [Sample(real(2, 3)), Sample(real()), Sample(Arg((3,), kind="int")), Sample(klass(4))]
     example = "t = stop_gradient(h)"
+    instead = "let a path lead around it"
 
     def wants(self, types: Sequence[TensorType]) -> list[Elem | None]:
         return [None]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..types import Mismatch, TensorType, Type, Unifier
-from .base import Arg, Elementwise, NonDifferentiable, Sample, Value, fn, real
+from .base import Arg, Elementwise, Interval, NonDifferentiable, Sample, Value, fn, real
 from .special import erf, erfc
 
 
@@ -33,6 +33,7 @@ class Abs(Function):
     takes = "number"
     formula = "|x|"
     latex = r"\left|{x}\right|"
+    bounds = (0.0, math.inf)
     numpy = "np.abs(x)"
     torch = "torch.abs(x)"
     samples = [Sample(real(2, 3, avoid=(0.0,))), Sample(Arg((3,), kind="int"))]
@@ -46,6 +47,7 @@ class Exp(Function):
 
     formula = "e^x"
     latex = "e^{{{x}}}"
+    rising = True
     numpy = "np.exp(x)"
     torch = "torch.exp(x)"
 
@@ -58,6 +60,7 @@ class Expm1(Function):
 
     formula = "e^x - 1"
     latex = "e^{{{x}}} - 1"
+    rising = True
     numpy = "np.expm1(x)"
     torch = "torch.expm1(x)"
 
@@ -95,6 +98,7 @@ class Sqrt(Positive):
 
     formula = "√x"
     latex = r"\sqrt{{{x}}}"
+    bounds = (0.0, math.inf)
     numpy = "np.sqrt(x)"
     torch = "torch.sqrt(x)"
 
@@ -108,6 +112,7 @@ class Square(Function):
     takes = "number"
     formula = "x^2"
     latex = "{{{x}}}^2"
+    bounds = (0.0, math.inf)
     numpy = "np.square(x)"
     torch = "torch.square(x)"
     samples = [Sample(real(2, 3)), Sample(Arg((3,), kind="int"))]
@@ -134,6 +139,7 @@ class Sin(Function):
 
     formula = "sin x"
     latex = r"\sin {x}"
+    bounds = (-1.0, 1.0)
     numpy = "np.sin(x)"
     torch = "torch.sin(x)"
 
@@ -146,6 +152,7 @@ class Cos(Function):
 
     formula = "cos x"
     latex = r"\cos {x}"
+    bounds = (-1.0, 1.0)
     numpy = "np.cos(x)"
     torch = "torch.cos(x)"
 
@@ -197,6 +204,7 @@ class Atan(Function):
 
     formula = "arctan x"
     latex = r"\arctan {x}"
+    rising = True
     numpy = "np.arctan(x)"
     torch = "torch.atan(x)"
 
@@ -209,6 +217,7 @@ class Sinh(Function):
 
     formula = "(e^x - e^-x) / 2"
     latex = r"\sinh {x}"
+    rising = True
     numpy = "np.sinh(x)"
     torch = "torch.sinh(x)"
 
@@ -221,6 +230,7 @@ class Cosh(Function):
 
     formula = "(e^x + e^-x) / 2"
     latex = r"\cosh {x}"
+    bounds = (1.0, math.inf)
     numpy = "np.cosh(x)"
     torch = "torch.cosh(x)"
 
@@ -240,6 +250,8 @@ class Sign(NonDifferentiable, Function):
     group = "activations"
     formula = "1 if x > 0, 0 if x = 0, -1 if x < 0"
     latex = r"\mathrm{{sign}}({x})"
+    rising = True
+    instead = "train with `tanh` in its place"
     numpy = "np.sign(x)"
     torch = "torch.sign(x)"
     samples = [Sample(real(2, 3)), Sample(Arg((3,), low=0.0, high=0.0))]
@@ -250,6 +262,7 @@ class Floor(Rounding):
 
     formula = "⌊x⌋"
     latex = r"\lfloor {x} \rfloor"
+    rising = True
     numpy = "np.floor(x)"
     torch = "torch.floor(x)"
 
@@ -259,6 +272,7 @@ class Ceil(Rounding):
 
     formula = "⌈x⌉"
     latex = r"\lceil {x} \rceil"
+    rising = True
     numpy = "np.ceil(x)"
     torch = "torch.ceil(x)"
 
@@ -268,6 +282,7 @@ class Round(Rounding):
 
     formula = "the whole number nearest to x"
     latex = r"\mathrm{{round}}({x})"
+    rising = True
     numpy = "np.round(x)"
     torch = "torch.round(x)"
 
@@ -310,6 +325,16 @@ class Clip(Function):
             return "np.maximum(x, low)"
         return "np.minimum(x, high)" if self.low is None else "np.clip(x, low, high)"
 
+    def interval(self, given: Sequence[Interval], types: Sequence[Any]) -> Interval:
+        bottom = -math.inf if self.low is None else self.low
+        top = math.inf if self.high is None else self.high
+        low, high = given[0]
+        return max(min(low, top), bottom), max(min(high, top), bottom)
+
+    def is_flat(self, low: float, high: float) -> bool:
+        under = self.low is not None and high < self.low
+        return under or (self.high is not None and low > self.high)
+
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         return [fn.equal(xs[0], y)]
 
@@ -319,6 +344,7 @@ class Erf(Function):
 
     formula = "2/√π ∫₀ˣ exp(-t^2) dt"
     latex = r"\mathrm{{erf}}({x})"
+    rising = True
     numpy = erf
     torch = "torch.erf(x)"
 

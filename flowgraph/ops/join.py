@@ -19,6 +19,7 @@ from ..types import (
 from .base import (
     OPS,
     Arg,
+    Interval,
     LinearMap,
     Op,
     Sample,
@@ -33,6 +34,7 @@ from .base import (
     to_common,
 )
 from .declared import Axes, Axis, Shape
+from .interval import hull
 
 
 class Join(LinearMap, abstract=True):
@@ -44,6 +46,9 @@ class Join(LinearMap, abstract=True):
 
     def wants(self, types: Sequence[TensorType]) -> list[Elem | None]:
         return to_common(types)
+
+    def interval(self, given: Sequence[Interval], types: Sequence[Any]) -> Interval:
+        return hull(given)
 
     def agree(self, u: Unifier, types: Sequence[TensorType], skip: int | None) -> None:
         """Unify all shapes, apart from the axis to skip. Raises Mismatch."""

@@ -24,7 +24,9 @@ from ..types import (
     shape_text,
 )
 from .base import (
+    ANYTHING,
     Elementwise,
+    Interval,
     LinearMap,
     NonDifferentiable,
     Op,
@@ -36,6 +38,7 @@ from .base import (
     real,
 )
 from .declared import Size
+from .interval import added, often
 
 
 class Leaf(Op, abstract=True):
@@ -102,6 +105,10 @@ class Const(Op):
     @property
     def shape(self) -> tuple[int, ...]:
         return self.value.data.shape if isinstance(self.value, Array) else ()
+
+    def interval(self, given: Sequence[Interval], types: Sequence[Any]) -> Interval:
+        data = np.asarray(self.value.data if isinstance(self.value, Array) else self.value, dtype=np.float64)
+        return (float(np.min(data)), float(np.max(data))) if data.size else ANYTHING
 
     def as_kind(self, kind: str) -> Op:
         """The literal as another element type; a whole number stays written as one."""
@@ -179,6 +186,12 @@ class WeightedSum(Elementwise):
             total = weight * x if total is None else total + weight * x
         return total
 
+    def interval(self, given: Sequence[Interval], types: Sequence[Any]) -> Interval:
+        total: Interval = (0.0, 0.0) if self.bias is None else (float(self.bias), float(self.bias))
+        for weight, each in zip(self.weights, given, strict=True):
+            total = added(total, often(float(weight), each))
+        return total
+
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         return list(self.weights)
 
@@ -219,6 +232,9 @@ class Identity(LinearMap):
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         return types[0]
 
+    def interval(self, given: Sequence[Interval], types: Sequence[Any]) -> Interval:
+        return given[0]
+
     def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
         return [cotangent]
 
@@ -230,6 +246,9 @@ class Cast(NonDifferentiable, Elementwise):
     takes = "any"
     latex = "{x}"
     samples = [Sample(real(2, 3), kind="real")]
+
+    def interval(self, given: Sequence[Interval], types: Sequence[Any]) -> Interval:
+        return given[0]
 
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         return TensorType(Elem(self.kind), types[0].shape)

@@ -120,6 +120,7 @@ class Mse(PairLoss):
 
     formula = "mean (h - y)^2"
     latex = r"\frac{{1}}{{n}}\sum ({h} - {y})^2"
+    numbers_only = True
     numpy = "(h - y)**2"
     torch = "(h - y)**2"
 
@@ -133,6 +134,7 @@ class Mae(PairLoss):
 
     formula = "mean |h - y|"
     latex = r"\frac{{1}}{{n}}\sum |{h} - {y}|"
+    numbers_only = True
     numpy = "np.abs(h - y)"
     torch = "torch.abs(h - y)"
     samples = [
@@ -159,6 +161,7 @@ class Huber(PairLoss):
     delta: float = 1.0
     formula = "mean of e^2 / 2 if |e| ≤ delta else delta (|e| - delta/2), with e = h - y"
     latex = r"\mathrm{{Huber}}({h}, {y})"
+    numbers_only = True
     numpy = huber
     torch = 'F.huber_loss(h, y, reduction="none", delta=delta)'
     samples = [
@@ -185,6 +188,7 @@ class Hinge(PairLoss):
     operands = ("z", "y")
     formula = "mean max(0, 1 - y z), y = 1 or -1"
     latex = r"\max(0, 1 - {y} {z})"
+    numbers_only = True
     numpy = "np.maximum(0, 1 - y * z)"
     torch = "torch.relu(1 - y * z)"
     samples = [
@@ -239,6 +243,9 @@ class BceWithLogits(PairLoss):
     operands = ("z", "y")
     formula = "mean (y ln(1 + e^-z) + (1 - y) ln(1 + e^z))"
     latex = r"{y} \ln(1 + e^{{-{z}}}) + (1 - {y}) \ln(1 + e^{{{z}}})"
+    unmeant = {
+        "sigmoid": ("it takes logits, and applies sigmoid itself", "leave the sigmoid out, or use `bce`")
+    }
     numpy = "y * np.logaddexp(0, -z) + (1 - y) * np.logaddexp(0, z)"
     torch = "-(y * F.logsigmoid(z) + (1 - y) * F.logsigmoid(-z))"
     samples = [

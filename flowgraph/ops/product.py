@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from ..types import REAL, Mismatch, TensorType, Type, Unifier, describe
 from .base import (
+    ANYTHING,
     Batching,
     BilinearMap,
+    Interval,
     Sample,
     Value,
     broadcast,
@@ -16,6 +18,7 @@ from .base import (
     need_rank,
     real,
 )
+from .interval import often, times
 
 
 class Matmul(BilinearMap):
@@ -77,6 +80,11 @@ class Matmul(BilinearMap):
         rows = () if a.rank == 1 else (a.shape[-2],)
         columns = () if b.rank == 1 else (b.shape[-1],)
         return TensorType(REAL, (*lead, *rows, *columns))
+
+    def interval(self, given: Sequence[Interval], types: Sequence[TensorType]) -> Interval:
+        count = types[0].shape[-1].value
+        product = times(*given)
+        return often(count, product) if count is not None else product if product == (0, 0) else ANYTHING
 
     def batch(self, b: Batching, values: Sequence[Value], types: Sequence[TensorType]) -> Value:
         left, right = values

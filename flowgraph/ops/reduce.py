@@ -301,6 +301,7 @@ class ArgExtreme(NonDifferentiable, abstract=True):
     """The place of the largest or smallest entry along an axis: class(K) for K entries."""
 
     group = "reductions"
+    instead = "train on the scores themselves, or on their `softmax`"
     axis: Axis = -1
     keepdims: bool = False
     samples = [

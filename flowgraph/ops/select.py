@@ -171,6 +171,7 @@ class OneHot(NonDifferentiable):
     classes: Size | None = None
     formula = "1 at k = y, else 0, for k = 0 .. classes - 1"
     latex = r"e_{{{y}}}"
+    bounds = (0.0, 1.0)
     numpy = "(y[..., None] == np.arange(classes)).astype(real)"
     torch = "F.one_hot(y, classes).to(real)"
     samples = [

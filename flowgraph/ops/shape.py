@@ -18,6 +18,7 @@ from ..types import (
 from .base import (
     Arg,
     Batching,
+    Interval,
     LinearMap,
     Op,
     Sample,
@@ -45,6 +46,9 @@ class Rearrangement(LinearMap, abstract=True):
 
     def wants(self, types: Sequence[TensorType]) -> list[Elem | None]:
         return [None for _ in types]
+
+    def interval(self, given: Sequence[Interval], types: Sequence[Any]) -> Interval:
+        return given[0]
 
 
 class Reshape(Rearrangement):

@@ -67,6 +67,7 @@ class Softmax(AlongAxis):
     torch = "F.softmax(x, dim=axis)"
     torch_class = "Softmax"
     numpy = softmax
+    bounds = (0.0, 1.0)
     example = "p = softmax(z)"
 
     def _along(self, x: Value, y: Value) -> Value:

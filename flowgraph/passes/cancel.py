@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from ..graph import Builder, Graph, Node, Result
 from ..ops import OPS
-from ..ops.base import Elementwise, Op, Value, apply
+from ..ops.base import Elementwise, Op
 from ..types import Mismatch
 from .base import Pass
 
@@ -45,6 +45,10 @@ class _Canceller:
     def _node(self, node: Node, operands: list[str]) -> str:
         if isinstance(node.op, Elementwise):
             operands = self._without_repeats(node, operands)
+            sources = self._sources(node, operands)
+            if sources is not None:
+                made = self._apply(node, node.op, sources)
+                return self._keep(node, OPS["expand"](shape=node.type.shape), [made])
             shared = self._shared(node, operands)
             if shared is not None:
                 return self._keep(node, *shared)
@@ -52,7 +56,7 @@ class _Canceller:
             return self._transposed(node, operands[0])
         elif node.op.name == "share":
             inner = self.out[operands[0]]
-            if inner.op.name == "share" and inner.hint is None:
+            if inner.op.name == "share" and _may_go(inner):
                 size = inner.op.size * node.op.size
                 return self._keep(node, OPS["share"](size=size), [inner.operands[0]])
             source = self._repeated(inner.name)
@@ -70,10 +74,14 @@ class _Canceller:
     def _again(self, node: Node, source: str) -> str:
         """The node's share of what was repeated, before it is repeated."""
         size, inner = node.op.size, self.out[source]
-        if inner.op.name == "share" and inner.hint is None:
+        if inner.op.name == "share" and _may_go(inner):
             size, source = inner.op.size * size, inner.operands[0]
+        return self._apply(node, OPS["share"](size=size), [source])
+
+    def _apply(self, node: Node, op: Op, operands: list[str]) -> str:
+        """A new node on the way to one that is there already."""
         self.builder.of = node.of
-        name = self.builder.apply(OPS["share"](size=size), [source])
+        name = self.builder.apply(op, operands)
         self.builder.of = None
         return name
 
@@ -84,7 +92,7 @@ class _Canceller:
     def _repeated(self, name: str) -> str | None:
         """What an unnamed value repeats, if it is a repetition."""
         node = self.out[name]
-        return node.operands[0] if node.op.name == "expand" and node.hint is None else None
+        return node.operands[0] if node.op.name == "expand" and _may_go(node) else None
 
     def _without_repeats(self, node: Node, operands: list[str]) -> list[str]:
         """The operands, each repetition replaced by what it repeats where the result stays the same."""
@@ -109,12 +117,26 @@ class _Canceller:
             return None
         for slot in (0, 1):
             inner, other = self.out[operands[slot]], self.out[operands[1 - slot]]
-            if inner.op.name != "share" or inner.hint is not None or other.type != node.type:
+            if inner.op.name != "share" or not _may_go(inner):
                 continue
-            one = self.out[inner.operands[0]]
-            if one.op.name == "const" and one.op.value == 1:
+            if other.op.name == "const" and not other.type.shape and inner.type == node.type:
+                return inner.op, [self._apply(node, node.op, [other.name, inner.operands[0]])]
+            if other.type != node.type:
+                continue
+            number = self.out[inner.operands[0]]
+            if number.op.name != "const":
+                continue
+            if number.op.value == 1:
                 return inner.op, [other.name]
+            return inner.op, [self._apply(node, node.op, [number.name, other.name])]
         return None
+
+    def _sources(self, node: Node, operands: list[str]) -> list[str] | None:
+        """What the operands repeat, if the result is one number repeated."""
+        if not node.type.shape:
+            return None
+        found = [self._repeated(o) or o for o in operands]
+        return found if all(not self.out[o].type.shape for o in found) else None
 
     def _transposed(self, node: Node, operand: str) -> str:
         inner = self.out[operand]
@@ -144,6 +166,11 @@ class _Canceller:
         if node.op.name == "transpose_last":
             return node.operands[0]
         self.builder.of = of
-        made = apply(OPS["transpose_last"](), Value(self.builder, name))
+        made = self.builder.apply(OPS["transpose_last"](), [name])
         self.builder.of = None
-        return made.name
+        return made
+
+
+def _may_go(node: Node) -> bool:
+    """Whether a value need not keep a statement: nobody named it, or it is a cotangent."""
+    return node.hint is None or node.of is not None

@@ -124,6 +124,7 @@ class _Inference:
 
     def _report_leftovers(self) -> None:
         """Report params whose sizes nothing fixed, and params of symbolic size."""
+        had_errors = self.found.has_errors
         for name in self.graph.params:
             if name in self.failed or name not in self.types:
                 continue
@@ -131,7 +132,7 @@ class _Inference:
             assert isinstance(type, TensorType)
             unknown = [d for d in type.shape if isinstance(d, Unknown)]
             symbolic = [d for d in type.shape if not isinstance(d, Unknown) and d.value is None]
-            if self.found.has_errors and not self.graph.users(name):
+            if had_errors and not self.graph.users(name):
                 continue  # its use may be what has the error
             if unknown and not any(user.name in self.failed for user in self.graph.users(name)):
                 report_unknown(self.found, unknown[0], None, self.graph[name].span)

@@ -1,4 +1,4 @@
-"""Identities that hold exactly in floating point: x·1, x/1, x − 0, x^1, −(−x), x + (−y), and
+"""Identities that hold exactly in floating point: x·1, x/1, x − 0, x^1, −(−x), x + (−y), x + x, and
 c·(d·x) = (c·d)·x where c or d is a power of two (barring overflow and subnormal numbers).
 
 `x + 0` is not among them (it turns −0 into 0), nor is `x · 0` (nan and inf stay nan).
@@ -13,6 +13,7 @@ from typing import ClassVar
 from ..graph import Graph, Node, renamed
 from ..ops import OPS
 from ..ops.leaf import Const
+from ..types import REAL, TensorType
 from .base import Pass
 from .rewrite import rewrite
 
@@ -40,12 +41,14 @@ def _simplify(out: Graph, node: Node) -> Node | str:
         return _merged(out, node)
     if node.op.name == "add":
         left, right = (out[o] for o in node.operands)
+        if left.name == right.name and node.type.elem.kind == "real":
+            return _twice(out, node)
         if right.op.name == "neg" and right.hint is None:
             return renamed(node, op=OPS["sub"](), operands=(left.name, right.operands[0]))
     return node
 
 
-def _merged(out: Graph, node: Node) -> Node:
+def _merged(out: Graph, node: Node) -> Node | str:
     """`c * (d * x)` as one product, where one of the numbers is a power of two."""
     for slot in (0, 1):
         outer, inner = out[node.operands[slot]], out[node.operands[1 - slot]]
@@ -57,11 +60,25 @@ def _merged(out: Graph, node: Node) -> Node:
             if c is None or d is None or other.type != node.type or not (_is_power(c) or _is_power(d)):
                 continue
             product = c * d
+            if product == 1:
+                return (
+                    other.name
+                    if node.hint is None
+                    else renamed(node, op=OPS["identity"](), operands=(other.name,))
+                )
             op = Const(value=int(product) if float(product).is_integer() else product).as_kind("real")
             name = _fresh(out, f"{node.name}_factor")
             out.add(Node(name, op, (), outer.type, None, node.span, node.of))
             return renamed(node, operands=(name, other.name))
     return node
+
+
+def _twice(out: Graph, node: Node) -> Node:
+    """`x + x` as `2 * x`."""
+    name = _fresh(out, f"{node.name}_two")
+    two = Const(value=2).as_kind("real")
+    out.add(Node(name, two, (), TensorType(REAL), None, node.span, node.of))
+    return renamed(node, op=OPS["mul"](), operands=(name, node.operands[0]))
 
 
 def _number(node: Node) -> float | int | None:

@@ -1,0 +1,50 @@
+"""contractive: A contractive autoencoder.
+
+Compiled from contractive.flow by flowc 0.1.0 (target torch, -O1).
+"""
+
+import torch
+from torch import nn
+
+D = 4
+H = 6
+
+
+class Contractive(nn.Module):
+    """h (N, 6) and r (N, 4) from x (N, 4)."""
+
+    def __init__(self):
+        super().__init__()
+        self.W = nn.Parameter(torch.empty(H, D))
+        nn.init.xavier_uniform_(self.W)
+        self.b = nn.Parameter(torch.zeros(H))
+        self.c = nn.Parameter(torch.zeros(D))
+
+    def forward(self, x):
+        h = torch.sigmoid(x @ self.W.T + self.b)  # (N, 6)
+        r = h @ self.W + self.c  # (N, 4)
+        return h, r
+
+    def loss(self, x, v):
+        h = torch.sigmoid(x @ self.W.T + self.b)  # (N, 6)
+        r = h @ self.W + self.c  # (N, 4)
+        reconstruction = torch.sum((r - x) ** 2, dim=-1)  # (N,)
+        h_dot = v @ self.W.T * (h * (1 - h))  # (N, 6)
+        contraction = 0.5 * torch.sum(h_dot**2, dim=-1)  # (N,)
+        return batch_mean(reconstruction) + batch_mean(contraction)
+
+
+class ContractiveLoss(nn.Module):
+    """The loss as a module's forward: what DDP and torch.compile wrap."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x, v):
+        return self.model.loss(x, v)
+
+
+def batch_mean(values):
+    """Mean over the batch, 0 for an empty one."""
+    return values.sum() / max(len(values), 1)
