@@ -273,7 +273,15 @@ class Diagram:
 
         return run_program(self.program, self.expanded, self.source.path, inputs, data, params, seed)
 
-    def verify(self, data: Any = None, params: Any = None, seed: int = 0, *, rows: int = 32) -> Verification:
+    def verify(
+        self,
+        data: Any = None,
+        params: Any = None,
+        seed: int = 0,
+        *,
+        rows: int = 32,
+        dtypes: Sequence[str] = DTYPES,
+    ) -> Verification:
         """Compare simulator, emitted code and central differences. Raises FlowError.
 
         data, params: as `run` takes them. rows: how many rows of the data are looked at. The
@@ -287,7 +295,7 @@ class Diagram:
 
         return verify_program(
             self.program, self.expanded, self.batched(), self.source.path, self.compile, alone,
-            levels=LEVELS, data=data, params=params, seed=seed, rows=rows,
+            levels=LEVELS, dtypes=dtypes, data=data, params=params, seed=seed, rows=rows,
         )  # fmt: skip
 
 

@@ -60,6 +60,7 @@ def verify_program(
     emit: Emit,
     *,
     levels: Sequence[int] = (0, 1),
+    dtypes: Sequence[str] = ("float64", "float32"),
     data: str | Path | Table | None = None,
     params: str | Path | Mapping[str, Any] | None = None,
     seed: int = 0,
@@ -68,8 +69,9 @@ def verify_program(
     """Compare all engines on random values and on data. Raises FlowError.
 
     graph, batched: of one example, and over a batch. compile: `Diagram.compile`. emit: the text
-    of any batched graph for a target. data, params: as `Diagram.run` takes them; without data,
-    random values alone. rows: how many rows of the data are looked at.
+    of any batched graph for a target. levels, dtypes: what is emitted. data, params: as
+    `Diagram.run` takes them; without data, random values alone. rows: how many rows of the data are
+    looked at.
     """
     found = Diagnostics()
     by_node, params_from = find_params(graph, params, seed, found)
@@ -78,7 +80,7 @@ def verify_program(
     verifier = _Verifier(graph, batched, emit, seed)
     first = {str(graph[n].hint): a for n, a in by_node.items()}
     cases = verifier.cases(first, table, rows, params_from, path)
-    engines = verifier.engines(compile, levels)
+    engines = verifier.engines(compile, levels, dtypes)
     if params is None:
         verifier.compare_init(engines, first)
     for case in cases:
@@ -154,14 +156,16 @@ class _Verifier:
             some = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
             self.report.head.append(f"On {case.title}, there are infinities or non-numbers in {some}.")
 
-    def engines(self, compile: Callable[..., str], levels: Sequence[int]) -> list[Engine]:
+    def engines(
+        self, compile: Callable[..., str], levels: Sequence[int], dtypes: Sequence[str]
+    ) -> list[Engine]:
         """The emitted modules that can be had."""
         derived = bool(self.graph.results_of("loss"))
         found: list[Engine] = []
         has_torch = importlib.util.find_spec("torch") is not None
         if not has_torch:
             self.report.head.append("PyTorch is not installed: the torch target and autograd are skipped.")
-        for dtype in ("float64", "float32"):
+        for dtype in dtypes:
             for level in levels:
                 extras = ("jvp", "hvp", "per_example_grad") if derived else ()
                 text = compile("numpy", level=level, dtype=dtype, extras=extras)

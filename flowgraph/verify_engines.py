@@ -115,8 +115,8 @@ class Simulator:
         """The gradient of every example by itself."""
         each = [self.gradient(case.only(i)) for i in range(len(case.rows))]
         return {
-            f"each gradient {n}": np.stack([g[f"gradient {n}"] for g in each])
-            for n in (case.params if each else ())
+            f"each gradient {n}": np.reshape([g[f"gradient {n}"] for g in each], (len(each), *a.shape))
+            for n, a in case.params.items()
         }
 
     def values(self, case: Case, graph: Graph) -> Arrays:

@@ -72,6 +72,8 @@ def test_symbolic_sizes_must_be_told_by_an_argument() -> None:
     assert codes("size T\ninput x\ntarget t : [T]\noutput x\nloss mean(x - t)\n") == []
     assert codes("size T\ninput x\ntarget t : [T]\noutput x + zeros(T)\nloss mean(x - t)\n") == ["E0308"]
     assert codes("size T\ninput x\noutput x\n") == ["W0102"]
+    assert codes("size T\ninput x\noutput x / T\n") == ["E0308"]
+    assert codes("size T\ninput x\noutput reshape(zeros(3 * T), [T, 3])[0] * x\n") == ["E0308"]
 
 
 # -- broadcasting

@@ -18,7 +18,8 @@ LEVELS = [
     {"passes"},
     {"parse", "format", "lower"},
     {"emit", "data"},
-    {"run", "explain", "verify"},
+    {"run", "explain"},
+    {"verify"},
     {"diagram"},
     {"cli", "__init__"},
     {"__main__"},
@@ -103,8 +104,9 @@ def test_files_stay_small() -> None:
 
 
 def test_no_user_text_is_evaluated() -> None:
-    """`eval` and `exec` stand only where the forms of operations, which are ours, are compiled."""
-    allowed = {"ops/base.py", "ops/init.py"}
+    """`eval` and `exec` stand only where the forms of operations are compiled, and where `flowc verify`
+    runs the modules that were just emitted: both are our own text."""
+    allowed = {"ops/base.py", "ops/init.py", "verify_engines.py"}
     found = set()
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -35,7 +35,7 @@ def _names(ctx: click.Context, param: click.Parameter, given: str | None) -> lis
     "extras",
     metavar="NAME,...",
     callback=_names,
-    help="Further functions: jvp, hvp (numpy), vjp (torch).",
+    help="Further functions: jvp, hvp, per_example_grad (numpy), vjp (torch).",
 )
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
 @click.option(

@@ -75,6 +75,8 @@ class Body:
     def __post_init__(self) -> None:
         self._pending: dict[str, ast.expr] = {}
         self._all_uses: dict[str, int] = {}
+        self._numbers: set[str] = set()
+        """Values that are plain numbers of Python's in the code."""
         self._inside: dict[str, str] = {}
         """The user that an inlined value stands in."""
         self._statements: dict[str, str] = {}
@@ -161,6 +163,8 @@ class Body:
     def _write(self, node: Node, uses: int) -> None:
         if node.op.name in ("const", "size_value") and not node.type.shape:
             self.variables[node.name] = self._scalar(node)
+            if node.type.elem.kind != "bool":
+                self._numbers.add(node.name)
             return
         value = self._expression(node)
         if self.level > 0 and uses > 1 and node.hint is None and node.op.is_view and _is_reference(value):
@@ -302,16 +306,26 @@ class Body:
 
         An operation on numbers alone would choose the library's default dtype, or give no array.
         """
-        if self.target.wrap is None or not isinstance(node.type, TensorType) or node.type.elem.kind != "real":
+        if self.target.wrap is None or not isinstance(node.type, TensorType):
             return operands
-        types = [self.graph[o].type for o in node.operands]
-        reals = [i for i, t in enumerate(types) if isinstance(t, TensorType) and t.elem.kind == "real"]
-        numbers = [i for i in reals if _is_number(operands[i])]
-        wrapped = set(numbers[:1]) if numbers == reals else set()
+        numbers = [i for i, o in enumerate(node.operands) if o in self._numbers]
+        kinds = [getattr(self.graph[o].type, "elem", node.type.elem).kind for o in node.operands]
+        wrapped: set[int] = set()
+        if node.type.elem.kind == "real":
+            reals = [i for i, kind in enumerate(kinds) if kind == "real"]
+            literal = [i for i in reals if _is_number(operands[i])]
+            wrapped = set(literal[:1]) if literal == reals else set()
         if self.target.key == "torch" and isinstance(form, str):
-            refused = tensor_operands(form)
-            wrapped |= {i for i in numbers if i < len(node.op.operands) and node.op.operands[i] in refused}
-        return [self.target.wrap(o) if i in wrapped else o for i, o in enumerate(operands)]
+            names, refused = node.op.operands, tensor_operands(form)
+            wrapped |= {i for i in numbers if i < len(names) and names[i] in refused}
+        if self.target.key == "torch" and not wrapped and len(numbers) == len(node.operands) != 0:
+            self._numbers.add(node.name)
+        return [self._as_array(o, kinds[i]) if i in wrapped else o for i, o in enumerate(operands)]
+
+    def _as_array(self, value: ast.expr, kind: str) -> ast.expr:
+        """A number as an array: of the floating dtype, or whole or true as it is."""
+        assert self.target.wrap is not None
+        return self.target.wrap(value) if kind == "real" else call("torch.tensor", value)
 
 
 def _is_reference(node: ast.expr) -> bool:

@@ -119,8 +119,9 @@ def tensor_operands(form: str) -> frozenset[str]:
         if not isinstance(node, ast.Call):
             continue
         function = ast.unparse(node.func)
-        if function.startswith(("torch.", "F.")) and function != "torch.where":
-            found.update(a.id for a in node.args if isinstance(a, ast.Name))
+        if function.startswith(("torch.", "F.")):
+            taken = node.args[:1] if function == "torch.where" else node.args
+            found.update(a.id for a in taken if isinstance(a, ast.Name))
     return frozenset(found)
 
 

@@ -108,7 +108,7 @@ def _check_sizes(graph: Graph, found: Diagnostics) -> None:
     forward = graph.ancestors(r.node for r in graph.results_of("output")) if by_target else set()
     reported: set[str] = set()
     for node in graph:
-        for symbol in _symbols_of(node.type):
+        for symbol in (*_symbols_of(node.type), *_mentioned(tuple(node.op.values.values()))):
             if symbol not in unread or symbol in reported:
                 continue
             if symbol in by_target and node.op.name != "input" and node.name not in forward:
@@ -147,13 +147,13 @@ def _symbols_of(type: Type) -> Iterator[str]:
                 yield from size.symbols
 
 
-def _mentioned(condition: Any) -> Iterator[str]:
-    """The symbolic sizes of a requirement."""
-    stack = [condition]
+def _mentioned(value: Any) -> Iterator[str]:
+    """The symbolic sizes of a requirement's condition, or of an operation's attrs."""
+    stack = [value]
     while stack:
         part = stack.pop()
         if isinstance(part, tuple):
-            stack += part[1:]
+            stack += part
         elif isinstance(part, Dim):
             yield from part.symbols
 

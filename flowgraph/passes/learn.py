@@ -53,12 +53,14 @@ class Learn(Pass):
         seen = graph.ancestors(r.node for r in graph.results)
         blocked: dict[tuple[str, ...], list[Node]] = {}
         stops: dict[tuple[str, ...], dict[str, Node]] = {}
+        cuts: dict[str, tuple[str, ...]] = {}
         for name in graph.params:
             param = graph[name]
             if name in learning or any(fnmatchcase(str(param.hint), pattern) for pattern in self.frozen):
                 continue
             if name in before:
-                cut = {n: graph[n] for n in blockers(graph, name, before)}
+                cuts = cuts or blockers(graph, before)
+                cut = {n: graph[n] for n in cuts[name]}
                 kinds = tuple(dict.fromkeys(n.op.name for n in cut.values()))
                 blocked.setdefault(kinds, []).append(param)
                 stops.setdefault(kinds, {}).update(cut)
@@ -166,19 +168,24 @@ def carries_gradient(node: Node) -> bool:
     return not isinstance(node.type, TensorType) or node.type.elem.kind == "real"
 
 
-def blockers(graph: Graph, param: str, before: set[str]) -> tuple[str, ...]:
-    """Where the paths from a param to the losses are cut, the first on each, in the graph's order.
+def blockers(graph: Graph, before: set[str]) -> dict[str, tuple[str, ...]]:
+    """For each of these nodes where its paths to the losses are cut, the first on each path.
 
-    before: what the losses depend on.
+    before: what the losses depend on. At most SHOWN are given, those that come first in the graph.
     """
-    reached, cut = {param}, []
-    for node in graph:
-        if node.name in before and any(o in reached for o in node.operands):
-            if node.op.differentiable and carries_gradient(node):
-                reached.add(node.name)
-            else:
-                cut.append(node.name)
-    return tuple(cut)
+    place = {node.name: index for index, node in enumerate(graph)}
+    found: dict[str, tuple[str, ...]] = {}
+    for node in reversed(list(graph)):
+        if node.name not in before:
+            continue
+        stops: set[str] = set()
+        for user in graph.users(node.name):
+            if user.name not in before:
+                continue
+            passes = user.op.differentiable and carries_gradient(user)
+            stops.update(found[user.name] if passes else (user.name,))
+        found[node.name] = tuple(sorted(stops, key=place.__getitem__)[:SHOWN])
+    return found
 
 
 def intervals(graph: Graph) -> dict[str, Interval]:
