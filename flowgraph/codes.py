@@ -63,13 +63,11 @@ CODES: dict[str, str] = {
     "E0504": "a value given on the command line does not fit",
     "E0505": "parameters in a file do not fit the diagram",
     # targets
-    "E0601": "the target cannot compile an operation",
     "E0602": "a name cannot be used in the emitted code",
     "E0603": "there is no loss to differentiate",
     "E0604": "two engines that should compute the same disagree",
     # the command
     "E0701": "an output file cannot be written",
-    "E0702": "an optional package is missing",
     "E0703": "the file differs from what would be written",
     "E0704": "--set names nothing that can be set",
     # limits

@@ -1,14 +1,23 @@
 """Makes `docs/errors.md`: every code with its meaning, an example and what it prints.
 
 The examples are the files of `tests/errors`; of several that show a code the shortest is taken,
-files with a single error first. A code without one is listed with its meaning alone.
+files with a single error first. Codes of the command and of data have a command line instead,
+which is run. Every code has an example, or a remark on why there is none.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
+import shlex
+import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from flowgraph.cli.main import main
 from flowgraph.codes import CODES
 
 PAGE = Path(__file__).parent.parent / "docs" / "errors.md"
@@ -42,6 +51,51 @@ CHAPTERS = {
 }
 
 
+VECTOR = "input x : [3]\ny = 2 * x\n"
+PLAIN = "input x\ny = 2 * x\n"
+FITTED = "input x\ntarget t\nparam w = 1.0\noutput y = w * x\nloss mse(y, t)\n"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line that shows a code, and the files it finds, of which `shown` are shown."""
+
+    line: str
+    files: dict[str, str | bytes] = field(default_factory=dict)
+    shown: tuple[str, ...] = ()
+
+
+def no_parameters() -> bytes:
+    """A file of parameters with none in it."""
+    file = io.BytesIO()
+    np.savez(file)
+    return file.getvalue()
+
+
+COMMANDS = {
+    "E0001": Command("flowc check none.flow"),
+    "E0002": Command("flowc check latin.flow", {"latin.flow": "# größe\n".encode("latin-1")}),
+    "E0501": Command("flowc run file.flow --data none.csv", {"file.flow": PLAIN}, ("file.flow",)),
+    "E0504": Command("flowc run file.flow --in x=[1,2]", {"file.flow": VECTOR}, ("file.flow",)),
+    "E0505": Command(
+        "flowc run file.flow --in x=1 --params p.npz",
+        {"file.flow": FITTED, "p.npz": no_parameters()},
+        ("file.flow",),
+    ),
+    "E0603": Command("flowc compile file.flow --with jvp", {"file.flow": PLAIN}, ("file.flow",)),
+    "E0701": Command("flowc compile file.flow -o none/file.py", {"file.flow": PLAIN}),
+    "E0703": Command(
+        "flowc compile file.flow -o file.py --check", {"file.flow": PLAIN, "file.py": "# old\n"}
+    ),
+    "E0902": Command("flowc check file.flow", {"file.flow": f"input {'x' * 201}\n"}),
+    "E0903": Command("flowc check file.flow", {"file.flow": f"input x\ny = {'(' * 201}x{')' * 201}\n"}),
+}
+
+REMARKS = {
+    "E0604": "Only `flowc verify` says this, of two ways to compute the same that do not agree.",
+}
+
+
 def page(folder: Path) -> str:
     """The text of the page, from the pairs of `.flow` and `.err` files in a folder."""
     examples = _examples(folder)
@@ -55,7 +109,24 @@ def page(folder: Path) -> str:
         if code in examples:
             program, output = examples[code]
             lines.append(f"```flow\n{program.rstrip()}\n```\n\n```text\n{output.rstrip()}\n```\n")
+        elif code in COMMANDS:
+            lines.append(_session(code, COMMANDS[code]))
+        else:
+            lines.append(f"{REMARKS[code]}\n")
     return "\n".join(lines)
+
+
+def _session(code: str, command: Command) -> str:
+    """The files shown, the command line and what it prints."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        for name, content in command.files.items():
+            Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as printed:
+            status = main(shlex.split(command.line)[1:])
+    output = printed.getvalue()
+    assert status == 1 and f"error[{code}]" in output, output
+    shown = "".join(f"```flow\n{command.files[name]}```\n\n" for name in command.shown)
+    return f"{shown}```console\n$ {command.line}\n{output.rstrip()}\n```\n"
 
 
 def _examples(folder: Path) -> dict[str, tuple[str, str]]:

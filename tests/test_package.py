@@ -163,7 +163,7 @@ def test_the_tour_works(tmp_path: Path) -> None:
 
     tour = README.partition("## A tour")[2].partition("A mistake is said")[0]
     lines = [line.partition("#")[0].split() for line in tour.splitlines() if line.startswith("flowc ")]
-    assert len(lines) == 9
+    assert len(lines) >= 9
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     with contextlib.chdir(tmp_path):
         for line in lines:

@@ -18,6 +18,7 @@ from ..types import Dim, TensorType
 from . import source
 from .template import (
     Sizes,
+    array_operands,
     call,
     helper_name,
     instantiate,
@@ -25,7 +26,6 @@ from .template import (
     number,
     repeated_operands,
     size_expression,
-    tensor_operands,
 )
 
 INLINE_ROOM = 70
@@ -315,17 +315,18 @@ class Body:
             reals = [i for i, kind in enumerate(kinds) if kind == "real"]
             literal = [i for i in reals if _is_number(operands[i])]
             wrapped = set(literal[:1]) if literal == reals else set()
-        if self.target.key == "torch" and isinstance(form, str):
-            names, refused = node.op.operands, tensor_operands(form)
+        if isinstance(form, str):
+            names, refused = node.op.operands, array_operands(form)
             wrapped |= {i for i in numbers if i < len(names) and names[i] in refused}
-        if self.target.key == "torch" and not wrapped and len(numbers) == len(node.operands) != 0:
+        if not wrapped and len(numbers) == len(node.operands) != 0:
             self._numbers.add(node.name)
         return [self._as_array(o, kinds[i]) if i in wrapped else o for i, o in enumerate(operands)]
 
     def _as_array(self, value: ast.expr, kind: str) -> ast.expr:
         """A number as an array: of the floating dtype, or whole or true as it is."""
         assert self.target.wrap is not None
-        return self.target.wrap(value) if kind == "real" else call("torch.tensor", value)
+        make = {"numpy": "np.asarray", "torch": "torch.tensor"}[self.target.key]
+        return self.target.wrap(value) if kind == "real" else call(make, value)
 
 
 def _is_reference(node: ast.expr) -> bool:

@@ -112,10 +112,13 @@ def repeated_operands(form: str) -> frozenset[str]:
 
 
 @cache
-def tensor_operands(form: str) -> frozenset[str]:
-    """Names that a form passes to a function of PyTorch's, which takes no bare number there."""
+def array_operands(form: str) -> frozenset[str]:
+    """Names that stand in a form where no bare number may: passed to a function of PyTorch's, or with a
+    method called on them."""
     found: set[str] = set()
     for node in ast.walk(_parsed(form)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            found.add(node.value.id)
         if not isinstance(node, ast.Call):
             continue
         function = ast.unparse(node.func)

@@ -26,6 +26,14 @@ from .declared import Axis, Size
 from .shape import product, summed_to
 
 
+def one_hot_of(indices: Value, size: Any) -> Value:
+    """The indices as one-hot rows of this size, which may be more than the labels they are have classes."""
+    elem = indices.type.elem
+    if elem.kind == "class" and elem.classes != size:
+        indices = fn.cast(indices, kind="int")
+    return fn.one_hot(indices, classes=size)
+
+
 def need_labels(op: Op, indices: TensorType, slot: int) -> None:
     """Raise Mismatch unless an operand holds whole numbers."""
     if indices.elem.kind not in ("class", "int"):
@@ -186,7 +194,7 @@ class AddAt(LinearMap):
         rows, indices = values
         count = types[1].rank
         if b.has(indices):
-            hot = b.mark(fn.one_hot(indices, classes=self.size))
+            hot = b.mark(one_hot_of(indices, self.size))
             rows = b.spread(rows, types[0])
             flat_hot = fn.reshape(hot, shape=(b.size, product(types[1].shape), self.size))
             rest = types[0].shape[count:]
@@ -255,7 +263,7 @@ class TakeAlong(LinearMap):
         last = axis == -1
         if not last:
             indices, cotangent = _swapped(indices, axis), _swapped(cotangent, axis)
-        hot = fn.one_hot(indices, classes=x.shape[axis])
+        hot = one_hot_of(indices, x.shape[axis])
         if indices.shape[-1] == 1:
             spread = cotangent * fn.squeeze(hot, axis=-2)
         else:

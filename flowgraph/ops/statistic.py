@@ -9,7 +9,7 @@ import numpy as np
 
 from ..types import INT, Elem, Mismatch, TensorType, Type, Unifier, promote
 from .base import Arg, LinearMap, Op, Sample, Value, axis_of, fn, real
-from .declared import Axis
+from .declared import Axes, Axis
 from .reduce import Mean, Reduction, axis_count, need_entries
 
 
@@ -32,7 +32,7 @@ class Logsumexp(Reduction):
     Entries of -inf do not count; where all are -inf, the result is -inf.
     """
 
-    axis: Any = -1
+    axis: Axes = -1
     formula = "ln Σ e^x"
     latex = r"\ln \sum e^{{{x}}}"
     numpy = logsumexp

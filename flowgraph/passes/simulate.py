@@ -35,7 +35,10 @@ def simulate(graph: Graph, values: Mapping[str, Any]) -> dict[str, Any]:
     sizes = bind_sizes(graph, values)
     given = {node.name: as_array(node, values[node.name]) for node in graph if node.name in values}
     with np.errstate(all="ignore"):
-        return evaluate_nodes(graph, given, sizes)
+        try:
+            return evaluate_nodes(graph, given, sizes)
+        except IndexError as error:
+            raise ShapeClash("", f"the values hold an index that is out of range: {error}") from None
 
 
 def as_array(node: Node, value: Any) -> np.ndarray:

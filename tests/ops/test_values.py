@@ -225,9 +225,8 @@ def test_the_message_of_a_product_that_does_not_fit():
     error = caught.value
     assert error.message == "shapes do not agree"
     assert error.blame == ((0, "is [128, 784]"), (1, "is [100]"))
-    assert error.help == (
-        "`@` needs the last size of the left operand (784) to be the size of the right (100)"
-    )
+    # The names of the operands are put in where the error is reported.
+    assert error.help == "`@` needs the last size of {a} (784) to be the size of {b} (100)"
     assert [str(s) for s in error.sizes] == ["784", "100"]
 
 
