@@ -280,7 +280,7 @@ class Diagram:
         seed: int = 0,
         *,
         rows: int = 32,
-        dtypes: Sequence[str] = DTYPES,
+        dtypes: Sequence[str] = ("float64", "float32"),
     ) -> Verification:
         """Compare simulator, emitted code and central differences. Raises FlowError.
 

@@ -209,9 +209,7 @@ def rebuild(graph: Graph, nodes: Iterable[Node], results: Iterable[Result] | Non
     out = graph.like()
     for node in nodes:
         out.add(node)
-    return out.close(
-        graph.inputs, graph.targets, graph.params, graph.results if results is None else results
-    )
+    return out.close(graph.inputs, graph.targets, graph.params, graph.results if results is None else results)
 
 
 class Builder:

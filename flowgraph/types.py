@@ -36,9 +36,7 @@ class Dim:
     terms: tuple[tuple[tuple[str, ...], int], ...]
     origin: Origin | None
 
-    def __init__(
-        self, terms: Iterable[tuple[tuple[str, ...], int]], origin: Origin | None = None
-    ) -> None:
+    def __init__(self, terms: Iterable[tuple[tuple[str, ...], int]], origin: Origin | None = None) -> None:
         self.terms = tuple(sorted(t for t in terms if t[1]))
         self.origin = origin
 
@@ -204,9 +202,7 @@ class TensorType:
         return len(self.shape)
 
     def with_shape(self, shape: Iterable[Size | int]) -> TensorType:
-        return TensorType(
-            self.elem, tuple(d if isinstance(d, Unknown) else Dim.of(d) for d in shape)
-        )
+        return TensorType(self.elem, tuple(d if isinstance(d, Unknown) else Dim.of(d) for d in shape))
 
     def __str__(self) -> str:
         return f"{self.elem}{shape_text(self.shape)}" if self.shape else str(self.elem)
@@ -236,11 +232,7 @@ def describe(type: Type) -> str:
         return f"{len(type.items)} values"
     if not type.shape:
         return "a single number" if type.elem.kind == "real" else f"a single {type.elem}"
-    return (
-        shape_text(type.shape)
-        if type.elem.kind == "real"
-        else f"{type.elem}{shape_text(type.shape)}"
-    )
+    return shape_text(type.shape) if type.elem.kind == "real" else f"{type.elem}{shape_text(type.shape)}"
 
 
 def element_count(shape: Sequence[Size]) -> int:

@@ -95,9 +95,18 @@ class Simulator:
             once = Dce().run(Keep(("loss_dot",)).run(Jvp().run(loss)))
             self.parts += [gradient, once, twice]
         self.tangents = [n.name for n in loss if n.name in loss.params]
+        self.last: tuple[Case, Quantities] | None = None
+        """The case asked for last: every engine is compared with the same answer."""
 
     def quantities(self, case: Case, noise: float = 0.0, seed: int = 0) -> Quantities:
         """noise: the relative size of an error that every operation is given."""
+        if noise:
+            return self._computed(case, noise, seed)
+        if self.last is None or self.last[0] is not case:
+            self.last = case, self._computed(case)
+        return self.last[1]
+
+    def _computed(self, case: Case, noise: float = 0.0, seed: int = 0) -> Quantities:
         has_loss, has_gradient = asked(case, self.graph)
         rng = np.random.default_rng(seed)
         found: Quantities = {}

@@ -15,6 +15,9 @@ import numpy as np
 STEPS = tuple(2.0**-k for k in range(7, 25, 3))
 """From 8e-3, where rounding is least, down to 2e-7, where a kink is hardly ever within."""
 
+ENOUGH = 1e-9
+"""A relative error that no smaller step is tried to better."""
+
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -42,6 +45,8 @@ def slope(function: Callable[[float], np.ndarray]) -> Slope:
         error = _largest(value - narrow) + 4 * EPS * size / step
         if error < best.error:
             best = Slope(value, error)
+        if best.error <= ENOUGH * _largest(best.value):
+            break
     return best
 
 

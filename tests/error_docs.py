@@ -84,9 +84,7 @@ COMMANDS = {
     ),
     "E0603": Command("flowc compile file.flow --with jvp", {"file.flow": PLAIN}, ("file.flow",)),
     "E0701": Command("flowc compile file.flow -o none/file.py", {"file.flow": PLAIN}),
-    "E0703": Command(
-        "flowc compile file.flow -o file.py --check", {"file.flow": PLAIN, "file.py": "# old\n"}
-    ),
+    "E0703": Command("flowc fmt --check file.flow", {"file.flow": "input   x\ny = 2*x\n"}, ("file.flow",)),
     "E0902": Command("flowc check file.flow", {"file.flow": f"input {'x' * 201}\n"}),
     "E0903": Command("flowc check file.flow", {"file.flow": f"input x\ny = {'(' * 201}x{')' * 201}\n"}),
 }

@@ -39,10 +39,13 @@ TOKEN = re.compile(
     r'#[^\n]*|"(?:[^"\\\n]|\\.)*"|[A-Za-z][A-Za-z0-9_]*|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?'
     r"|\|>|->|==|!=|<=|>=|\n[ \t]*|[ \t]+|."
 )
-COMMON = ["\n", " ", "(", ")", "[", "]", "{", "}", "=", ",", ";", ":", "->", "-[", "|>", "^", "@", "-", "%", ".", "1",
-          "0", "-1", "1e400", "10 ^ 12", "1.5", "inf", "true", '"a"', "_", "x", "T", ".T", ".xi", "lambda", "class",
-          "node ", "input ", "size ", "param ", "output ", "loss ", "train ", "data ", "block ", "repeat ", "return ",
-          "relu", "linear", "sum", "softmax", "split", "reshape", "grad", "einsum", "#", "\\", '"', "é", "\0"]  # fmt: skip
+COMMON = [
+    *("\n", " ", "(", ")", "[", "]", "{", "}", "=", ",", ";", ":", "->", "-[", "|>", "^", "@", "-", "%", "."),
+    *("1", "0", "-1", "1e400", "10 ^ 12", "1.5", "inf", "true", '"a"', "_", "x", "T", ".T", ".xi", "lambda"),
+    *("node ", "input ", "size ", "param ", "output ", "loss ", "train ", "data ", "block ", "repeat "),
+    *("relu", "linear", "sum", "softmax", "split", "reshape", "grad", "einsum", "class", "return "),
+    *("#", "\\", '"', "é", "\0"),
+]
 
 
 def tokens_of(text: str) -> list[str]:

@@ -78,3 +78,15 @@ def test_random_programs(block: int) -> None:
 def test_many_random_programs(block: int) -> None:
     for seed in range(10 * block, 10 * block + 10):
         verify(seed)
+
+
+WHOLE = ("1 - 1", "2 * 3", "7 % 4", "1 + 1 + x", "3 - true", "-(2 - 4)", "abs(1 - 3)", "minimum(1 + 1, 3)")
+
+
+@pytest.mark.parametrize("text", WHOLE)
+def test_arithmetic_of_whole_numbers(text: str) -> None:
+    """Numbers alone are numbers of Python's until they meet an array."""
+    for use in ("x + ({})", "x ^ ({})", "where(x > ({}), x, ({}))"):
+        program = f"input x\nparam w = 1\nf = w * ({use.format(text, text)})\noutput f\nloss f\n"
+        found = loads(program).verify()
+        assert found.ok, f"{program}\n{found.table()}"

@@ -70,7 +70,12 @@ def _columns(statement: DataTableStmt, wanted: Sequence[Wanted], found: Diagnost
         if name.name in seen:
             labels = [(seen[name.name], "the first stands here")]
             found.report(
-                "E0502", f"the column `{name.name}` is given twice", name.span, "again here", labels=labels
+                "E0502",
+                f"the column `{name.name}` is given twice",
+                name.span,
+                "again here",
+                labels=labels,
+                help="keep one of them",
             )
         elif index in match.extra:
             said, cure = extra_text(name.name, wanted)

@@ -254,6 +254,7 @@ class _Columns:
                         target.span,
                         "again here",
                         labels=[(self.spans[target.name], "the first stands here")],
+                        help="keep one of them",
                     )
                 self.spans.setdefault(target.name, target.span)
         return scope

@@ -156,7 +156,8 @@ class Misfit(Exception):
     """Values do not fit a declared type; `row` is the first example that does not."""
 
     def __init__(self, code: str, message: str, row: int | None = None, help: str = "") -> None:
-        self.code, self.message, self.row, self.help = code, message, row, help
+        self.code, self.message, self.row = code, message, row
+        self.help = help or "change the value, or the declared type"
         super().__init__(message)
 
 

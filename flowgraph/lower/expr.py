@@ -15,12 +15,12 @@ from ..ops import OPS
 from ..ops.base import Op
 from ..ops.derivative import REQUESTS
 from ..ops.leaf import SizeValue
-from ..passes.infer import report_mismatch, report_unknown, view
+from ..passes.infer import report_mismatch, report_unknown
 from ..syntax import Binary, Call, Expr, Index, ListExpr, Member, Name, Number, Pipe, Slice, String, Unary
 from ..types import REAL, Dim, Mismatch, NotYetKnown, TensorType
 from .calls import bind
 from .derivative import check_variable
-from .local import tensor_of
+from .local import tensor_of, view_of
 from .scope import Scope, Symbol, article
 from .static import CONSTANTS, Skip, evaluate, rectangular, shown
 from .walk import Steps, walk
@@ -317,7 +317,7 @@ class Expressions:
         try:
             parameters = op.parameters(self.scope.unifier, *types)
         except Mismatch as error:
-            views = [view(self.scope.nodes.get(o), o, t) for o, t in zip(operands, types, strict=True)]
+            views = [view_of(self.scope, o, t) for o, t in zip(operands, types, strict=True)]
             report_mismatch(self.scope.found, error, op, expr.span, views)
             raise Skip from None
         except NotYetKnown as need:

@@ -6,8 +6,9 @@ parameters on the size it is applied to; both must be known when the statement i
 
 from __future__ import annotations
 
-from ..errors import Span
-from ..passes.infer import report_unknown, rule_of
+from ..errors import Span, shorten
+from ..graph import Node
+from ..passes.infer import View, report_mismatch, report_unknown, rule_of, view
 from ..types import Mismatch, NotYetKnown, TensorType, Type
 from .scope import Scope
 from .static import Skip
@@ -16,8 +17,8 @@ from .static import Skip
 def type_of(scope: Scope, name: str) -> Type:
     """The type of a node as far as it follows from what is read so far.
 
-    Raises Skip where it does not follow: because of a mistake, which inference of the whole
-    reports, or because a size is not known yet, which is reported here (E0301).
+    Raises Skip where it does not follow, having reported the mistake, or the size that is not
+    known yet (E0301).
     """
     stack = [name]
     while stack:
@@ -51,11 +52,25 @@ def tensor_of(scope: Scope, name: str, span: Span) -> TensorType:
     raise Skip
 
 
+def view_of(scope: Scope, name: str, type: Type, user: Node | None = None) -> View:
+    """How to speak of an operand, which may be a circle whose wires are still being read."""
+    if name in scope.nodes:
+        return view(scope.nodes[name], name, type, user)
+    circle = scope.circles.get(name) or scope.excitations[name]
+    return View(f"`{shorten(circle.name)}`", circle.span, type)
+
+
 def _infer(scope: Scope, name: str) -> Type:
     node = scope.nodes[name]
+    types = [scope.unifier.type(scope.types[o]) for o in node.operands]
     try:
-        return rule_of(scope.unifier, node.op, [scope.unifier.type(scope.types[o]) for o in node.operands])
-    except Mismatch:
+        return rule_of(scope.unifier, node.op, types)
+    except Mismatch as error:
+        # Told here, for the whole may come to lack this node; inference telling it again is no harm.
+        operands = zip(node.operands, types, strict=True)
+        report_mismatch(
+            scope.found, error, node.op, node.span, [view_of(scope, o, t, node) for o, t in operands]
+        )
         raise Skip from None
     except NotYetKnown as need:
         report_unknown(scope.found, need.size, node.span)

@@ -236,6 +236,7 @@ class Scope:
             self.report_limit("nodes", span)
         unique = name or self._name(hint, op.name)
         self.nodes[unique] = Node(unique, op, tuple(operands), None, hint, span)
+        self.namer.reserve(unique)
         self.made.append(unique)
         return unique
 

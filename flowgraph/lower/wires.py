@@ -8,8 +8,9 @@ there is only one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import Span, shorten
 from ..ops import OPS
@@ -245,14 +246,26 @@ class Wires:
                 help="weights are numbers, params and consts",
             )
             raise Skip
+        if not math.isfinite(value):
+            self._report_endless(weight)
         self._add_number(source, dest, in_range(value), weight, wire)
+
+    def _report_endless(self, weight: Expr) -> NoReturn:
+        self.scope.found.report(
+            "E0205",
+            "a weight must be finite",
+            weight.span,
+            "this is infinite",
+            help="what cannot pass gets the weight 0, or no wire",
+        )
+        raise Skip
 
     def _add_number(
         self, source: Source, dest: Dest, value: int | float, weight: Expr, wire: WireStmt
     ) -> None:
         place = wire.span.start
         if source.node is None:
-            self._add_bias(dest, value)
+            self._add_bias(dest, value, weight)
         elif source.size is not None and dest.size is not None:
             self.scope.found.report(
                 "E0205",
@@ -274,13 +287,15 @@ class Wires:
             self.scope.interned[key] = self.scope.add(OPS["sum"](), [node], span=span)
         return self.scope.interned[key]
 
-    def _add_bias(self, dest: Dest, value: int | float) -> None:
+    def _add_bias(self, dest: Dest, value: int | float, weight: Expr) -> None:
+        old = dest.circle.bias if dest.cell is None else dest.circle.cell_bias.get(dest.cell)
+        total = in_range(value if old is None else old + value)
+        if not math.isfinite(total):
+            self._report_endless(weight)
         if dest.cell is None:
-            old = dest.circle.bias
-            dest.circle.bias = value if old is None else old + value
+            dest.circle.bias = total
         else:
-            cells = dest.circle.cell_bias
-            cells[dest.cell] = cells.get(dest.cell, 0) + value
+            dest.circle.cell_bias[dest.cell] = total
 
     def _add(self, source: Source, dest: Dest, weight: str, span: Span, wire: WireStmt) -> None:
         """Add the term of a wire whose weight is a node."""

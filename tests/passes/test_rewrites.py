@@ -7,8 +7,8 @@ import textwrap
 import numpy as np
 import pytest
 
-from flowgraph.graph import Graph
 from flowgraph import ops
+from flowgraph.graph import Graph
 from flowgraph.passes.base import Pass, Pipeline
 from flowgraph.passes.cancel import Cancel
 from flowgraph.passes.cse import Cse

@@ -17,9 +17,9 @@ def forward(params, x1, x2):
     """Return f, shape (N,), from x1 (N,) and x2 (N,)."""
     x1 = np.asarray(x1, dtype=np.float32)  # (N,)
     x2 = np.asarray(x2, dtype=np.float32)  # (N,)
-    add = -1.5 + x1  # (N,)
-    add_2 = add + x2
-    f = step(add_2)
+    f_add = -1.5 + x1  # (N,)
+    f_add_2 = f_add + x2
+    f = step(f_add_2)
     return f
 
 

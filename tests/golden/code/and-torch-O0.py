@@ -9,13 +9,10 @@ from torch import nn
 class AndGate(nn.Module):
     """f, shape (N,), from x1 (N,) and x2 (N,)."""
 
-    def __init__(self):
-        super().__init__()
-
     def forward(self, x1, x2):
-        add = -1.5 + x1  # (N,)
-        add_2 = add + x2
-        f = step(add_2)
+        f_add = -1.5 + x1  # (N,)
+        f_add_2 = f_add + x2
+        f = step(f_add_2)
         return f
 
 

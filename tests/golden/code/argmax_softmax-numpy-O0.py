@@ -16,15 +16,13 @@ def init(seed=0):
 
 
 def forward(params, z):
-    """Return hard, shape (N, 3), soft, shape (N, 3) and sharp, shape (N, 3), from
-    z (N, 3).
-    """
+    """Return hard (N, 3), soft (N, 3) and sharp (N, 3) from z (N, 3)."""
     z = np.asarray(z, dtype=np.float32)  # (N, 3)
-    argmax = np.argmax(z, axis=-1)  # (N,)
-    hard = (argmax[..., None] == np.arange(3)).astype(np.float32)  # (N, 3)
+    hard_argmax = np.argmax(z, axis=-1)  # (N,)
+    hard = (hard_argmax[..., None] == np.arange(3)).astype(np.float32)  # (N, 3)
     soft = softmax(z)
-    mul = 10 * z
-    sharp = softmax(mul)
+    sharp_mul = 10 * z
+    sharp = softmax(sharp_mul)
     return hard, soft, sharp
 
 

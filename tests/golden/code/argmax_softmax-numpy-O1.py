@@ -16,9 +16,7 @@ def init(seed=0):
 
 
 def forward(params, z):
-    """Return hard, shape (N, 3), soft, shape (N, 3) and sharp, shape (N, 3), from
-    z (N, 3).
-    """
+    """Return hard (N, 3), soft (N, 3) and sharp (N, 3) from z (N, 3)."""
     z = np.asarray(z, dtype=np.float32)  # (N, 3)
     # (N, 3)
     hard = (np.argmax(z, axis=-1)[..., None] == np.arange(3)).astype(np.float32)

@@ -11,15 +11,12 @@ K = 3
 
 
 class ArgmaxSoftmax(nn.Module):
-    """hard, shape (N, 3), soft, shape (N, 3) and sharp, shape (N, 3), from z (N, 3)."""
-
-    def __init__(self):
-        super().__init__()
+    """hard (N, 3), soft (N, 3) and sharp (N, 3) from z (N, 3)."""
 
     def forward(self, z):
-        argmax = torch.argmax(z, dim=-1)  # (N,)
-        hard = F.one_hot(argmax, 3).to(torch.float32)  # (N, 3)
+        hard_argmax = torch.argmax(z, dim=-1)  # (N,)
+        hard = F.one_hot(hard_argmax, 3).to(torch.float32)  # (N, 3)
         soft = F.softmax(z, dim=-1)
-        mul = 10 * z
-        sharp = F.softmax(mul, dim=-1)
+        sharp_mul = 10 * z
+        sharp = F.softmax(sharp_mul, dim=-1)
         return hard, soft, sharp

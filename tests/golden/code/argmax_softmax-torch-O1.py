@@ -11,10 +11,7 @@ K = 3
 
 
 class ArgmaxSoftmax(nn.Module):
-    """hard, shape (N, 3), soft, shape (N, 3) and sharp, shape (N, 3), from z (N, 3)."""
-
-    def __init__(self):
-        super().__init__()
+    """hard (N, 3), soft (N, 3) and sharp (N, 3) from z (N, 3)."""
 
     def forward(self, z):
         hard = F.one_hot(torch.argmax(z, dim=-1), 3).to(torch.float32)  # (N, 3)

@@ -21,9 +21,9 @@ def forward(params, x):
     """Return f, shape (N, 1), from x (N, 2)."""
     x = np.asarray(x, dtype=np.float32)  # (N, 2)
     N = len(x)
-    expand = np.broadcast_to(values, (N, 1))  # (N, 1)
-    h_0 = np.concatenate([x, expand], axis=-1)  # (N, 3)
-    h_1 = np.concatenate([step(h_0 @ W_1.T), expand], axis=-1)
+    h_0_expand = np.broadcast_to(values, (N, 1))  # (N, 1)
+    h_0 = np.concatenate([x, h_0_expand], axis=-1)  # (N, 3)
+    h_1 = np.concatenate([step(h_0 @ W_1.T), h_0_expand], axis=-1)
     return step(h_1 @ W_2.T)
 
 

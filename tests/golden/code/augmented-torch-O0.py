@@ -13,10 +13,7 @@ class Augmented(nn.Module):
     def __init__(self):
         super().__init__()
         self.register_buffer(
-            "values", torch.tensor([1], dtype=torch.int64), persistent=False
-        )
-        self.register_buffer(
-            "values_2", torch.tensor([1], dtype=torch.float32), persistent=False
+            "values", torch.tensor([1], dtype=torch.float32), persistent=False
         )
         self.register_buffer(
             "W_1",
@@ -31,16 +28,16 @@ class Augmented(nn.Module):
 
     def forward(self, x):
         N = len(x)
-        expand = torch.broadcast_to(self.values_2, (N, 1))  # (N, 1)
-        h_0 = torch.cat([x, expand], dim=-1)  # (N, 3)
-        transpose_last = self.W_1.T  # (3, 2)
-        matmul = h_0 @ transpose_last  # (N, 2)
-        step_2 = step(matmul)
-        expand_2 = torch.broadcast_to(self.values_2, (N, 1))  # (N, 1)
-        h_1 = torch.cat([step_2, expand_2], dim=-1)  # (N, 3)
-        transpose_last_2 = self.W_2.T  # (3, 1)
-        matmul_2 = h_1 @ transpose_last_2  # (N, 1)
-        f = step(matmul_2)
+        h_0_expand = torch.broadcast_to(self.values, (N, 1))  # (N, 1)
+        h_0 = torch.cat([x, h_0_expand], dim=-1)  # (N, 3)
+        h_1_transpose_last = self.W_1.T  # (3, 2)
+        h_1_matmul = h_0 @ h_1_transpose_last  # (N, 2)
+        h_1_step = step(h_1_matmul)
+        h_1_expand = torch.broadcast_to(self.values, (N, 1))  # (N, 1)
+        h_1 = torch.cat([h_1_step, h_1_expand], dim=-1)  # (N, 3)
+        f_transpose_last = self.W_2.T  # (3, 1)
+        f_matmul = h_1 @ f_transpose_last  # (N, 1)
+        f = step(f_matmul)
         return f
 
 

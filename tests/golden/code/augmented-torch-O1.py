@@ -28,9 +28,9 @@ class Augmented(nn.Module):
 
     def forward(self, x):
         N = len(x)
-        expand = torch.broadcast_to(self.values, (N, 1))  # (N, 1)
-        h_0 = torch.cat([x, expand], dim=-1)  # (N, 3)
-        h_1 = torch.cat([step(h_0 @ self.W_1.T), expand], dim=-1)
+        h_0_expand = torch.broadcast_to(self.values, (N, 1))  # (N, 1)
+        h_0 = torch.cat([x, h_0_expand], dim=-1)  # (N, 3)
+        h_1 = torch.cat([step(h_0 @ self.W_1.T), h_0_expand], dim=-1)
         return step(h_1 @ self.W_2.T)
 
 

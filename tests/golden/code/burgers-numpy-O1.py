@@ -134,17 +134,14 @@ def loss_and_grad(params, x, t, known, in_equation, in_known):
     u_minus_known = u - known
     edge = in_known * u_minus_known**2
     loss = batch_mean(equation) + batch_mean(edge)
-    share = np.float32(1.0) / max(N, 1)
-    d_edge = np.broadcast_to(share, (N,))
-    d_equation = np.broadcast_to(share, (N,))
 
     # equation = in_equation * residual**2
-    d_residual = d_equation * in_equation * (2 * residual)
+    d_residual = in_equation / max(N, 1) * (2 * residual)
 
     # residual = u_t + u * u_x - 0.1 * u_xx
     d_u_xx = -(d_residual * 0.1)
     d_u_x = d_residual * u
-    d_u = d_edge * in_known * (2 * u_minus_known) + d_residual * u_x
+    d_u = in_known / max(N, 1) * (2 * u_minus_known) + d_residual * u_x
 
     # u_xx = (u_xx_mul_8 @ u_linear_weight)[:, 0]
     d_du_x_dstack = np.pad(d_u_xx[:, None], ((0, 0), (0, 1)))  # (N, 2)

@@ -62,18 +62,15 @@ def loss_and_grad(params, x, v):
     h_dot = h_dot_matmul * h_dot_mul
     contraction = 0.5 * np.sum(h_dot**2, axis=-1)  # (N,)
     loss = batch_mean(reconstruction) + batch_mean(contraction)
-    share = np.float32(1.0) / max(N, 1)
-    d_contraction = np.broadcast_to(share, (N,))
-    d_reconstruction = np.broadcast_to(share, (N,))
 
     # contraction = 0.5 * np.sum(h_dot**2, axis=-1)
-    d_h_dot = (d_contraction * 0.5)[:, None] * (2 * h_dot)  # (N, 6)
+    d_h_dot = h_dot / max(N, 1)  # (N, 6)
 
     # h_dot = h_dot_matmul * h_dot_mul
     d_mul = d_h_dot * h_dot_matmul
 
     # reconstruction = np.sum(r_minus_x**2, axis=-1)
-    d_r = d_reconstruction[:, None] * (2 * r_minus_x)  # (N, 4)
+    d_r = 2 * r_minus_x / max(N, 1)  # (N, 4)
 
     # r = h @ W + c
     d_c = np.sum(d_r, axis=-2)  # (4,)

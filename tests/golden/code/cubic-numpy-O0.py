@@ -27,14 +27,14 @@ def forward(params, x):
     """Return f, shape (N,), from x (N,)."""
     x = np.asarray(x, dtype=np.float32)  # (N,)
     a, b, c, d = params["a"], params["b"], params["c"], params["d"]
-    mul = b * x  # (N,)
-    add = a + mul
+    f_mul = b * x  # (N,)
+    f_add = a + f_mul
     x2 = x**2
-    mul_2 = c * x2
-    add_2 = add + mul_2
+    f_mul_2 = c * x2
+    f_add_2 = f_add + f_mul_2
     x3 = x**3
-    mul_3 = d * x3
-    f = add_2 + mul_3
+    f_mul_3 = d * x3
+    f = f_add_2 + f_mul_3
     return f
 
 
@@ -55,38 +55,38 @@ def loss_and_grad(params, x, y):
     a, b, c, d = params["a"], params["b"], params["c"], params["d"]
     N = len(x)
 
-    mul = b * x  # (N,)
-    add = a + mul
+    f_mul = b * x  # (N,)
+    f_add = a + f_mul
     x2 = x**2
-    mul_2 = c * x2
-    add_2 = add + mul_2
+    f_mul_2 = c * x2
+    f_add_2 = f_add + f_mul_2
     x3 = x**3
-    mul_3 = d * x3
-    f = add_2 + mul_3
+    f_mul_3 = d * x3
+    f = f_add_2 + f_mul_3
     f_minus_y = f - y
     f_minus_y2 = f_minus_y**2
     batch_sum = np.sum(f_minus_y2)
     loss = batch_sum
 
     # batch_sum = np.sum(f_minus_y2)
-    expand = np.broadcast_to(np.float32(1.0), (N,))
+    d_pow_3 = np.broadcast_to(np.float32(1.0), (N,))
 
     # f_minus_y2 = f_minus_y**2
     mul_4 = 2 * f_minus_y
-    d_f = expand * mul_4
+    d_f = d_pow_3 * mul_4
 
-    # mul_3 = d * x3
+    # f_mul_3 = d * x3
     mul_6 = d_f * x3
     d_d = np.sum(mul_6)
 
-    # mul_2 = c * x2
+    # f_mul_2 = c * x2
     mul_8 = d_f * x2
     d_c = np.sum(mul_8)
 
-    # add = a + mul
+    # f_add = a + f_mul
     d_a = np.sum(d_f)
 
-    # mul = b * x
+    # f_mul = b * x
     mul_10 = d_f * x
     d_b = np.sum(mul_10)
 

@@ -22,14 +22,14 @@ class Cubic(nn.Module):
         nn.init.normal_(self.d, std=1.0)
 
     def forward(self, x):
-        mul = self.b * x  # (N,)
-        add = self.a + mul
+        f_mul = self.b * x  # (N,)
+        f_add = self.a + f_mul
         x2 = x**2
-        mul_2 = self.c * x2
-        add_2 = add + mul_2
+        f_mul_2 = self.c * x2
+        f_add_2 = f_add + f_mul_2
         x3 = x**3
-        mul_3 = self.d * x3
-        f = add_2 + mul_3
+        f_mul_3 = self.d * x3
+        f = f_add_2 + f_mul_3
         return f
 
     def loss(self, x, y):

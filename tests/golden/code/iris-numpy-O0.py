@@ -34,9 +34,9 @@ def forward(params, sepal_length, sepal_width, petal_length, petal_width):
     W, b = params["W"], params["b"]  # (3, 4), (3,)
     # (N, 4)
     x = np.stack([sepal_length, sepal_width, petal_length, petal_width], axis=-1)
-    transpose_last = W.T  # (4, 3)
-    matmul = x @ transpose_last  # (N, 3)
-    z = matmul + b
+    z_transpose_last = W.T  # (4, 3)
+    z_matmul = x @ z_transpose_last  # (N, 3)
+    z = z_matmul + b
     p = softmax(z)
     return p
 
@@ -51,9 +51,9 @@ def loss(params, sepal_length, sepal_width, petal_length, petal_width, species):
     W, b = params["W"], params["b"]  # (3, 4), (3,)
     # (N, 4)
     x = np.stack([sepal_length, sepal_width, petal_length, petal_width], axis=-1)
-    transpose_last = W.T  # (4, 3)
-    matmul = x @ transpose_last  # (N, 3)
-    z = matmul + b
+    z_transpose_last = W.T  # (4, 3)
+    z_matmul = x @ z_transpose_last  # (N, 3)
+    z = z_matmul + b
     cross_entropy_2 = cross_entropy(z, species)  # (N,)
     batch_mean_2 = batch_mean(cross_entropy_2)
     return float(batch_mean_2)
@@ -73,33 +73,33 @@ def loss_and_grad(
 
     # (N, 4)
     x = np.stack([sepal_length, sepal_width, petal_length, petal_width], axis=-1)
-    transpose_last = W.T  # (4, 3)
-    matmul = x @ transpose_last  # (N, 3)
-    z = matmul + b
+    z_transpose_last = W.T  # (4, 3)
+    z_matmul = x @ z_transpose_last  # (N, 3)
+    z = z_matmul + b
     cross_entropy_2 = cross_entropy(z, species)  # (N,)
     batch_mean_2 = batch_mean(cross_entropy_2)
     loss = batch_mean_2
 
     # batch_mean_2 = batch_mean(cross_entropy_2)
     share = np.float32(1.0) / max(N, 1)
-    expand = np.broadcast_to(share, (N,))
+    d_cross_entropy = np.broadcast_to(share, (N,))
 
     # cross_entropy_2 = cross_entropy(z, species)
-    unsqueeze = expand[:, None]  # (N, 1)
+    unsqueeze = d_cross_entropy[:, None]  # (N, 1)
     softmax_2 = softmax(z)  # (N, 3)
     one_hot = (species[..., None] == np.arange(3)).astype(np.float32)
     softmax_2_minus_one_hot = softmax_2 - one_hot
     d_z = unsqueeze * softmax_2_minus_one_hot
 
-    # z = matmul + b
+    # z = z_matmul + b
     d_b = np.sum(d_z, axis=-2)  # (3,)
 
-    # matmul = x @ transpose_last
+    # z_matmul = x @ z_transpose_last
     transpose_last_3 = x.T  # (4, N)
-    matmul_3 = transpose_last_3 @ d_z  # (4, 3)
+    d_transpose_last = transpose_last_3 @ d_z  # (4, 3)
 
-    # transpose_last = W.T
-    d_W = matmul_3.T  # (3, 4)
+    # z_transpose_last = W.T
+    d_W = d_transpose_last.T  # (3, 4)
 
     return float(loss), {"W": d_W, "b": d_b}
 
@@ -114,9 +114,9 @@ def metrics(params, sepal_length, sepal_width, petal_length, petal_width, specie
     W, b = params["W"], params["b"]  # (3, 4), (3,)
     # (N, 4)
     x = np.stack([sepal_length, sepal_width, petal_length, petal_width], axis=-1)
-    transpose_last = W.T  # (4, 3)
-    matmul = x @ transpose_last  # (N, 3)
-    z = matmul + b
+    z_transpose_last = W.T  # (4, 3)
+    z_matmul = x @ z_transpose_last  # (N, 3)
+    z = z_matmul + b
     accuracy = (np.argmax(z, axis=-1) == species).astype(np.float32)  # (N,)
     batch_mean_2 = batch_mean(accuracy)
     return {"accuracy": float(batch_mean_2)}

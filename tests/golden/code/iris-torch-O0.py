@@ -32,18 +32,18 @@ class Iris(nn.Module):
     def forward(self, sepal_length, sepal_width, petal_length, petal_width):
         # (N, 4)
         x = torch.stack([sepal_length, sepal_width, petal_length, petal_width], dim=-1)
-        transpose_last = self.W.T  # (4, 3)
-        matmul = x @ transpose_last  # (N, 3)
-        z = matmul + self.b
+        z_transpose_last = self.W.T  # (4, 3)
+        z_matmul = x @ z_transpose_last  # (N, 3)
+        z = z_matmul + self.b
         p = F.softmax(z, dim=-1)
         return p
 
     def loss(self, sepal_length, sepal_width, petal_length, petal_width, species):
         # (N, 4)
         x = torch.stack([sepal_length, sepal_width, petal_length, petal_width], dim=-1)
-        transpose_last = self.W.T  # (4, 3)
-        matmul = x @ transpose_last  # (N, 3)
-        z = matmul + self.b
+        z_transpose_last = self.W.T  # (4, 3)
+        z_matmul = x @ z_transpose_last  # (N, 3)
+        z = z_matmul + self.b
         cross_entropy = F.cross_entropy(z, species, reduction="none")  # (N,)
         batch_mean_2 = batch_mean(cross_entropy)
         return batch_mean_2
@@ -52,9 +52,9 @@ class Iris(nn.Module):
         """Return the mean of each metric."""
         # (N, 4)
         x = torch.stack([sepal_length, sepal_width, petal_length, petal_width], dim=-1)
-        transpose_last = self.W.T  # (4, 3)
-        matmul = x @ transpose_last  # (N, 3)
-        z = matmul + self.b
+        z_transpose_last = self.W.T  # (4, 3)
+        z_matmul = x @ z_transpose_last  # (N, 3)
+        z = z_matmul + self.b
         accuracy = (torch.argmax(z, dim=-1) == species).to(torch.float32)  # (N,)
         batch_mean_2 = batch_mean(accuracy)
         return {"accuracy": batch_mean_2}

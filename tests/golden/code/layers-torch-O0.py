@@ -30,25 +30,25 @@ class Layers(nn.Module):
         self.b_5 = nn.Parameter(torch.zeros(2))
 
     def forward(self, h_0):
-        transpose_last = self.W_1.T  # (2, 3)
-        matmul = h_0 @ transpose_last  # (N, 3)
-        xi_1 = matmul + self.b_1
+        xi_1_transpose_last = self.W_1.T  # (2, 3)
+        xi_1_matmul = h_0 @ xi_1_transpose_last  # (N, 3)
+        xi_1 = xi_1_matmul + self.b_1
         h_1 = step(xi_1)
-        transpose_last_2 = self.W_2.T  # (3, 3)
-        matmul_2 = h_1 @ transpose_last_2  # (N, 3)
-        xi_2 = matmul_2 + self.b_2
+        xi_2_transpose_last = self.W_2.T  # (3, 3)
+        xi_2_matmul = h_1 @ xi_2_transpose_last  # (N, 3)
+        xi_2 = xi_2_matmul + self.b_2
         h_2 = torch.sign(xi_2)
-        transpose_last_3 = self.W_3.T  # (3, 2)
-        matmul_3 = h_2 @ transpose_last_3  # (N, 2)
-        xi_3 = matmul_3 + self.b_3
+        xi_3_transpose_last = self.W_3.T  # (3, 2)
+        xi_3_matmul = h_2 @ xi_3_transpose_last  # (N, 2)
+        xi_3 = xi_3_matmul + self.b_3
         h_3 = torch.sigmoid(xi_3)
-        transpose_last_4 = self.W_4.T  # (2, 2)
-        matmul_4 = h_3 @ transpose_last_4  # (N, 2)
-        xi_4 = matmul_4 + self.b_4
+        xi_4_transpose_last = self.W_4.T  # (2, 2)
+        xi_4_matmul = h_3 @ xi_4_transpose_last  # (N, 2)
+        xi_4 = xi_4_matmul + self.b_4
         h_4 = torch.tanh(xi_4)
-        transpose_last_5 = self.W_5.T  # (2, 2)
-        matmul_5 = h_4 @ transpose_last_5  # (N, 2)
-        xi_5 = matmul_5 + self.b_5
+        xi_5_transpose_last = self.W_5.T  # (2, 2)
+        xi_5_matmul = h_4 @ xi_5_transpose_last  # (N, 2)
+        xi_5 = xi_5_matmul + self.b_5
         h_5 = torch.relu(xi_5)
         return h_5
 

@@ -35,9 +35,9 @@ def forward(params, x):
     f_linear_bias = params["f.linear.bias"]  # (3,)
     f_linear_2_weight = params["f.linear_2.weight"]  # (2, 3)
     f_linear_2_bias = params["f.linear_2.bias"]  # (2,)
-    linear = x @ f_linear_weight.T + f_linear_bias  # (N, 3)
-    sigmoid_2 = sigmoid(linear)
-    f = sigmoid_2 @ f_linear_2_weight.T + f_linear_2_bias  # (N, 2)
+    f_linear = x @ f_linear_weight.T + f_linear_bias  # (N, 3)
+    f_sigmoid = sigmoid(f_linear)
+    f = f_sigmoid @ f_linear_2_weight.T + f_linear_2_bias  # (N, 2)
     return f
 
 
@@ -60,39 +60,39 @@ def loss_and_grad(params, x, y):
     f_linear_2_bias = params["f.linear_2.bias"]  # (2,)
     N = len(x)
 
-    linear = x @ f_linear_weight.T + f_linear_bias  # (N, 3)
-    sigmoid_2 = sigmoid(linear)
-    f = sigmoid_2 @ f_linear_2_weight.T + f_linear_2_bias  # (N, 2)
+    f_linear = x @ f_linear_weight.T + f_linear_bias  # (N, 3)
+    f_sigmoid = sigmoid(f_linear)
+    f = f_sigmoid @ f_linear_2_weight.T + f_linear_2_bias  # (N, 2)
     mse = np.mean((f - y) ** 2, axis=-1)  # (N,)
     batch_mean_2 = batch_mean(mse)
     loss = batch_mean_2
 
     # batch_mean_2 = batch_mean(mse)
     share = np.float32(1.0) / max(N, 1)
-    expand = np.broadcast_to(share, (N,))
+    d_mse = np.broadcast_to(share, (N,))
 
     # mse = np.mean((f - y) ** 2, axis=-1)
-    share_2 = expand / max(2, 1)
+    share_2 = d_mse / max(2, 1)
     unsqueeze = share_2[:, None]  # (N, 1)
     f_minus_y = f - y  # (N, 2)
     mul = 2 * f_minus_y
     d_f = unsqueeze * mul
 
-    # f = sigmoid_2 @ f_linear_2_weight.T + f_linear_2_bias
+    # f = f_sigmoid @ f_linear_2_weight.T + f_linear_2_bias
     transpose_last = d_f.T  # (2, N)
-    d_f_linear_2_weight = transpose_last @ sigmoid_2  # (2, 3)
-    matmul_2 = d_f @ f_linear_2_weight  # (N, 3)
+    d_f_linear_2_weight = transpose_last @ f_sigmoid  # (2, 3)
+    d_sigmoid = d_f @ f_linear_2_weight  # (N, 3)
     d_f_linear_2_bias = np.sum(d_f, axis=-2)  # (2,)
 
-    # sigmoid_2 = sigmoid(linear)
-    sub_2 = 1 - sigmoid_2  # (N, 3)
-    mul_5 = sigmoid_2 * sub_2
-    mul_6 = matmul_2 * mul_5
+    # f_sigmoid = sigmoid(f_linear)
+    sub_2 = 1 - f_sigmoid  # (N, 3)
+    mul_5 = f_sigmoid * sub_2
+    d_linear = d_sigmoid * mul_5
 
-    # linear = x @ f_linear_weight.T + f_linear_bias
-    transpose_last_2 = mul_6.T  # (3, N)
+    # f_linear = x @ f_linear_weight.T + f_linear_bias
+    transpose_last_2 = d_linear.T  # (3, N)
     d_f_linear_weight = transpose_last_2 @ x  # (3, 2)
-    d_f_linear_bias = np.sum(mul_6, axis=-2)  # (3,)
+    d_f_linear_bias = np.sum(d_linear, axis=-2)  # (3,)
 
     grads = {
         "f.linear.weight": d_f_linear_weight,

@@ -35,8 +35,8 @@ def forward(params, x):
     f_linear_bias = params["f.linear.bias"]  # (3,)
     f_linear_2_weight = params["f.linear_2.weight"]  # (2, 3)
     f_linear_2_bias = params["f.linear_2.bias"]  # (2,)
-    sigmoid_2 = sigmoid(x @ f_linear_weight.T + f_linear_bias)  # (N, 3)
-    return sigmoid_2 @ f_linear_2_weight.T + f_linear_2_bias
+    f_sigmoid = sigmoid(x @ f_linear_weight.T + f_linear_bias)  # (N, 3)
+    return f_sigmoid @ f_linear_2_weight.T + f_linear_2_bias
 
 
 def loss(params, x, y):
@@ -56,19 +56,19 @@ def loss_and_grad(params, x, y):
     f_linear_2_bias = params["f.linear_2.bias"]  # (2,)
     N = len(x)
 
-    sigmoid_2 = sigmoid(x @ f_linear_weight.T + f_linear_bias)  # (N, 3)
-    f = sigmoid_2 @ f_linear_2_weight.T + f_linear_2_bias  # (N, 2)
+    f_sigmoid = sigmoid(x @ f_linear_weight.T + f_linear_bias)  # (N, 3)
+    f = f_sigmoid @ f_linear_2_weight.T + f_linear_2_bias  # (N, 2)
     loss = batch_mean(np.mean((f - y) ** 2, axis=-1))
     d_f = 2 * (f - y) / max(2 * N, 1)
 
-    # f = sigmoid_2 @ f_linear_2_weight.T + f_linear_2_bias
-    d_f_linear_2_weight = d_f.T @ sigmoid_2  # (2, 3)
+    # f = f_sigmoid @ f_linear_2_weight.T + f_linear_2_bias
+    d_f_linear_2_weight = d_f.T @ f_sigmoid  # (2, 3)
     d_f_linear_2_bias = np.sum(d_f, axis=-2)  # (2,)
 
-    # sigmoid_2 = sigmoid(x @ f_linear_weight.T + f_linear_bias)
-    mul_6 = d_f @ f_linear_2_weight * (sigmoid_2 * (1 - sigmoid_2))  # (N, 3)
-    d_f_linear_weight = mul_6.T @ x  # (3, 2)
-    d_f_linear_bias = np.sum(mul_6, axis=-2)  # (3,)
+    # f_sigmoid = sigmoid(x @ f_linear_weight.T + f_linear_bias)
+    d_linear = d_f @ f_linear_2_weight * (f_sigmoid * (1 - f_sigmoid))  # (N, 3)
+    d_f_linear_weight = d_linear.T @ x  # (3, 2)
+    d_f_linear_bias = np.sum(d_linear, axis=-2)  # (3,)
 
     grads = {
         "f.linear.weight": d_f_linear_weight,

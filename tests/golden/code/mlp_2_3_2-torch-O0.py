@@ -15,9 +15,9 @@ class Mlp232(nn.Module):
         self.f = nn.ModuleDict({"linear": nn.Linear(2, 3), "linear_2": nn.Linear(3, 2)})
 
     def forward(self, x):
-        linear = self.f.linear(x)  # (N, 3)
-        sigmoid = torch.sigmoid(linear)
-        f = self.f.linear_2(sigmoid)  # (N, 2)
+        f_linear = self.f.linear(x)  # (N, 3)
+        f_sigmoid = torch.sigmoid(f_linear)
+        f = self.f.linear_2(f_sigmoid)  # (N, 2)
         return f
 
     def loss(self, x, y):

@@ -21,7 +21,7 @@ def init(seed=0):
 
 
 def forward(params, x):
-    """Return f_p, shape (N, 3) and f_r, shape (N, 3), from x (N, 2)."""
+    """Return f_p (N, 3) and f_r (N, 3) from x (N, 2)."""
     x = np.asarray(x, dtype=np.float32)  # (N, 2)
     W_p, W_r = params["W_p"], params["W_r"]  # (3, 2), (3, 2)
     z_p = x @ W_p.T  # (N, 3)
@@ -63,16 +63,12 @@ def loss_and_grad(params, x, y):
     L_p = np.sum(epsilon_p * z_p, axis=-1)  # (N,)
     L_r = np.sum(epsilon_r * epsilon_r, axis=-1) / 2
     loss = batch_mean(L_p) + batch_mean(L_r)
-    share = np.float32(1.0) / max(N, 1)
-    d_L_r = np.broadcast_to(share, (N,))
-    d_L_p = np.broadcast_to(share, (N,))
 
     # L_r = np.sum(epsilon_r * epsilon_r, axis=-1) / 2
-    mul_5 = (d_L_r * 0.5)[:, None] * epsilon_r  # (N, 3)
-    d_epsilon_r = mul_5 + mul_5
+    d_epsilon_r = epsilon_r / max(N, 1)  # (N, 3)
 
     # L_p = np.sum(epsilon_p * z_p, axis=-1)
-    d_z_p = d_L_p[:, None] * epsilon_p
+    d_z_p = epsilon_p / max(N, 1)
 
     # z_r = x @ W_r.T
     d_W_r = d_epsilon_r.T @ x  # (3, 2)

@@ -12,7 +12,7 @@ K = 3
 
 
 class OneHotError(nn.Module):
-    """f_p, shape (N, 3) and f_r, shape (N, 3), from x (N, 2)."""
+    """f_p (N, 3) and f_r (N, 3) from x (N, 2)."""
 
     def __init__(self):
         super().__init__()
@@ -24,30 +24,30 @@ class OneHotError(nn.Module):
         )
 
     def forward(self, x):
-        transpose_last = self.W_p.T  # (2, 3)
-        z_p = x @ transpose_last  # (N, 3)
-        argmax = torch.argmax(z_p, dim=-1)  # (N,)
-        f_p = F.one_hot(argmax, 3).to(torch.float32)  # (N, 3)
-        transpose_last_2 = self.W_r.T  # (2, 3)
-        z_r = x @ transpose_last_2  # (N, 3)
+        z_p_transpose_last = self.W_p.T  # (2, 3)
+        z_p = x @ z_p_transpose_last  # (N, 3)
+        f_p_argmax = torch.argmax(z_p, dim=-1)  # (N,)
+        f_p = F.one_hot(f_p_argmax, 3).to(torch.float32)  # (N, 3)
+        z_r_transpose_last = self.W_r.T  # (2, 3)
+        z_r = x @ z_r_transpose_last  # (N, 3)
         f_r = z_r
         return f_p, f_r
 
     def loss(self, x, y):
-        transpose_last = self.W_p.T  # (2, 3)
-        z_p = x @ transpose_last  # (N, 3)
-        argmax = torch.argmax(z_p, dim=-1)  # (N,)
-        f_p = F.one_hot(argmax, 3).to(torch.float32)  # (N, 3)
+        z_p_transpose_last = self.W_p.T  # (2, 3)
+        z_p = x @ z_p_transpose_last  # (N, 3)
+        f_p_argmax = torch.argmax(z_p, dim=-1)  # (N,)
+        f_p = F.one_hot(f_p_argmax, 3).to(torch.float32)  # (N, 3)
         epsilon_p = f_p - y
-        transpose_last_2 = self.W_r.T  # (2, 3)
-        z_r = x @ transpose_last_2  # (N, 3)
+        z_r_transpose_last = self.W_r.T  # (2, 3)
+        z_r = x @ z_r_transpose_last  # (N, 3)
         f_r = z_r
         epsilon_r = f_r - y
-        mul = epsilon_p * z_p
-        L_p = torch.sum(mul, dim=-1)  # (N,)
-        mul_2 = epsilon_r * epsilon_r  # (N, 3)
-        matmul = torch.sum(mul_2, dim=-1)  # (N,)
-        L_r = matmul / 2
+        L_p_mul = epsilon_p * z_p
+        L_p = torch.sum(L_p_mul, dim=-1)  # (N,)
+        L_r_mul = epsilon_r * epsilon_r  # (N, 3)
+        L_r_sum = torch.sum(L_r_mul, dim=-1)  # (N,)
+        L_r = L_r_sum / 2
         batch_mean_2 = batch_mean(L_p)
         batch_mean_2_2 = batch_mean(L_r)
         return batch_mean_2 + batch_mean_2_2

@@ -12,7 +12,7 @@ K = 3
 
 
 class OneHotError(nn.Module):
-    """f_p, shape (N, 3) and f_r, shape (N, 3), from x (N, 2)."""
+    """f_p (N, 3) and f_r (N, 3) from x (N, 2)."""
 
     def __init__(self):
         super().__init__()

@@ -9,9 +9,6 @@ from torch import nn
 class OrGate(nn.Module):
     """f, shape (N,), from x1 (N,) and x2 (N,)."""
 
-    def __init__(self):
-        super().__init__()
-
     def forward(self, x1, x2):
         xi_f = -0.5 + x1 + x2  # (N,)
         return step(xi_f)

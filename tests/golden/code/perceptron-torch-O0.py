@@ -22,26 +22,26 @@ class Perceptron(nn.Module):
         self.b = nn.Parameter(torch.zeros(K))
 
     def forward(self, x):
-        transpose_last = self.W.T  # (2, 3)
-        matmul = x @ transpose_last  # (N, 3)
-        z = matmul + self.b
-        argmax = torch.argmax(z, dim=-1)  # (N,)
-        f = F.one_hot(argmax, 3).to(torch.float32)  # (N, 3)
+        z_transpose_last = self.W.T  # (2, 3)
+        z_matmul = x @ z_transpose_last  # (N, 3)
+        z = z_matmul + self.b
+        f_argmax = torch.argmax(z, dim=-1)  # (N,)
+        f = F.one_hot(f_argmax, 3).to(torch.float32)  # (N, 3)
         return f
 
     def loss(self, x, y):
-        transpose_last = self.W.T  # (2, 3)
-        matmul = x @ transpose_last  # (N, 3)
-        z = matmul + self.b
+        z_transpose_last = self.W.T  # (2, 3)
+        z_matmul = x @ z_transpose_last  # (N, 3)
+        z = z_matmul + self.b
         perceptron = z.max(dim=-1).values - z.gather(-1, y[..., None])[..., 0]  # (N,)
         batch_mean_2 = batch_mean(perceptron)
         return batch_mean_2
 
     def metrics(self, x, y):
         """Return the mean of each metric."""
-        transpose_last = self.W.T  # (2, 3)
-        matmul = x @ transpose_last  # (N, 3)
-        z = matmul + self.b
+        z_transpose_last = self.W.T  # (2, 3)
+        z_matmul = x @ z_transpose_last  # (N, 3)
+        z = z_matmul + self.b
         accuracy = (torch.argmax(z, dim=-1) == y).to(torch.float32)  # (N,)
         batch_mean_2 = batch_mean(accuracy)
         return {"accuracy": batch_mean_2}

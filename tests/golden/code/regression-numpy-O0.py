@@ -20,8 +20,8 @@ def forward(params, x):
     """Return f, shape (N,), from x (N, 2)."""
     x = np.asarray(x, dtype=np.float32)  # (N, 2)
     w, b = params["w"], params["b"]  # (2,), ()
-    matmul = x @ w  # (N,)
-    f = matmul + b
+    f_matmul = x @ w  # (N,)
+    f = f_matmul + b
     return f
 
 
@@ -41,25 +41,25 @@ def loss_and_grad(params, x, y):
     w, b = params["w"], params["b"]  # (2,), ()
     N = len(x)
 
-    matmul = x @ w  # (N,)
-    f = matmul + b
+    f_matmul = x @ w  # (N,)
+    f = f_matmul + b
     mse = (f - y) ** 2
     batch_mean_2 = batch_mean(mse)
     loss = batch_mean_2
 
     # batch_mean_2 = batch_mean(mse)
     share = np.float32(1.0) / max(N, 1)
-    expand = np.broadcast_to(share, (N,))
+    d_mse = np.broadcast_to(share, (N,))
 
     # mse = (f - y) ** 2
     f_minus_y = f - y
     mul = 2 * f_minus_y
-    d_f = expand * mul
+    d_f = d_mse * mul
 
-    # f = matmul + b
+    # f = f_matmul + b
     d_b = np.sum(d_f)
 
-    # matmul = x @ w
+    # f_matmul = x @ w
     d_w = d_f @ x  # (2,)
 
     return float(loss), {"w": d_w, "b": d_b}

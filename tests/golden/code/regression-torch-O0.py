@@ -19,8 +19,8 @@ class Regression(nn.Module):
         nn.init.constant_(self.b, 0)
 
     def forward(self, x):
-        matmul = x @ self.w  # (N,)
-        f = matmul + self.b
+        f_matmul = x @ self.w  # (N,)
+        f = f_matmul + self.b
         return f
 
     def loss(self, x, y):

@@ -21,9 +21,9 @@ def forward(params, x):
     """Return p, shape (N, 3), from x (N, 2)."""
     x = np.asarray(x, dtype=np.float32)  # (N, 2)
     W, b = params["W"], params["b"]  # (3, 2), (3,)
-    transpose_last = W.T  # (2, 3)
-    matmul = x @ transpose_last  # (N, 3)
-    z = matmul + b
+    z_transpose_last = W.T  # (2, 3)
+    z_matmul = x @ z_transpose_last  # (N, 3)
+    z = z_matmul + b
     p = softmax(z)
     return p
 
@@ -33,9 +33,9 @@ def loss(params, x, y):
     x = np.asarray(x, dtype=np.float32)  # (N, 2)
     y = np.asarray(y, dtype=np.int64)  # (N,)
     W, b = params["W"], params["b"]  # (3, 2), (3,)
-    transpose_last = W.T  # (2, 3)
-    matmul = x @ transpose_last  # (N, 3)
-    z = matmul + b
+    z_transpose_last = W.T  # (2, 3)
+    z_matmul = x @ z_transpose_last  # (N, 3)
+    z = z_matmul + b
     cross_entropy_2 = cross_entropy(z, y)  # (N,)
     batch_mean_2 = batch_mean(cross_entropy_2)
     return float(batch_mean_2)
@@ -48,33 +48,33 @@ def loss_and_grad(params, x, y):
     W, b = params["W"], params["b"]  # (3, 2), (3,)
     N = len(x)
 
-    transpose_last = W.T  # (2, 3)
-    matmul = x @ transpose_last  # (N, 3)
-    z = matmul + b
+    z_transpose_last = W.T  # (2, 3)
+    z_matmul = x @ z_transpose_last  # (N, 3)
+    z = z_matmul + b
     cross_entropy_2 = cross_entropy(z, y)  # (N,)
     batch_mean_2 = batch_mean(cross_entropy_2)
     loss = batch_mean_2
 
     # batch_mean_2 = batch_mean(cross_entropy_2)
     share = np.float32(1.0) / max(N, 1)
-    expand = np.broadcast_to(share, (N,))
+    d_cross_entropy = np.broadcast_to(share, (N,))
 
     # cross_entropy_2 = cross_entropy(z, y)
-    unsqueeze = expand[:, None]  # (N, 1)
+    unsqueeze = d_cross_entropy[:, None]  # (N, 1)
     softmax_2 = softmax(z)  # (N, 3)
     one_hot = (y[..., None] == np.arange(3)).astype(np.float32)
     softmax_2_minus_one_hot = softmax_2 - one_hot
     d_z = unsqueeze * softmax_2_minus_one_hot
 
-    # z = matmul + b
+    # z = z_matmul + b
     d_b = np.sum(d_z, axis=-2)  # (3,)
 
-    # matmul = x @ transpose_last
+    # z_matmul = x @ z_transpose_last
     transpose_last_3 = x.T  # (2, N)
-    matmul_3 = transpose_last_3 @ d_z  # (2, 3)
+    d_transpose_last = transpose_last_3 @ d_z  # (2, 3)
 
-    # transpose_last = W.T
-    d_W = matmul_3.T  # (3, 2)
+    # z_transpose_last = W.T
+    d_W = d_transpose_last.T  # (3, 2)
 
     return float(loss), {"W": d_W, "b": d_b}
 
@@ -84,9 +84,9 @@ def metrics(params, x, y):
     x = np.asarray(x, dtype=np.float32)  # (N, 2)
     y = np.asarray(y, dtype=np.int64)  # (N,)
     W, b = params["W"], params["b"]  # (3, 2), (3,)
-    transpose_last = W.T  # (2, 3)
-    matmul = x @ transpose_last  # (N, 3)
-    z = matmul + b
+    z_transpose_last = W.T  # (2, 3)
+    z_matmul = x @ z_transpose_last  # (N, 3)
+    z = z_matmul + b
     accuracy = (np.argmax(z, axis=-1) == y).astype(np.float32)  # (N,)
     batch_mean_2 = batch_mean(accuracy)
     return {"accuracy": float(batch_mean_2)}

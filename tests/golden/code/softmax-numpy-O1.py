@@ -43,8 +43,7 @@ def loss_and_grad(params, x, y):
 
     z = x @ W.T + b  # (N, 3)
     loss = batch_mean(cross_entropy(z, y))
-    sub = softmax(z) - (y[..., None] == np.arange(3)).astype(np.float32)
-    d_z = sub / max(N, 1)
+    d_z = (softmax(z) - (y[..., None] == np.arange(3)).astype(np.float32)) / max(N, 1)
 
     # z = x @ W.T + b
     d_b = np.sum(d_z, axis=-2)  # (3,)

@@ -22,25 +22,25 @@ class Softmax(nn.Module):
         self.b = nn.Parameter(torch.zeros(K))
 
     def forward(self, x):
-        transpose_last = self.W.T  # (2, 3)
-        matmul = x @ transpose_last  # (N, 3)
-        z = matmul + self.b
+        z_transpose_last = self.W.T  # (2, 3)
+        z_matmul = x @ z_transpose_last  # (N, 3)
+        z = z_matmul + self.b
         p = F.softmax(z, dim=-1)
         return p
 
     def loss(self, x, y):
-        transpose_last = self.W.T  # (2, 3)
-        matmul = x @ transpose_last  # (N, 3)
-        z = matmul + self.b
+        z_transpose_last = self.W.T  # (2, 3)
+        z_matmul = x @ z_transpose_last  # (N, 3)
+        z = z_matmul + self.b
         cross_entropy = F.cross_entropy(z, y, reduction="none")  # (N,)
         batch_mean_2 = batch_mean(cross_entropy)
         return batch_mean_2
 
     def metrics(self, x, y):
         """Return the mean of each metric."""
-        transpose_last = self.W.T  # (2, 3)
-        matmul = x @ transpose_last  # (N, 3)
-        z = matmul + self.b
+        z_transpose_last = self.W.T  # (2, 3)
+        z_matmul = x @ z_transpose_last  # (N, 3)
+        z = z_matmul + self.b
         accuracy = (torch.argmax(z, dim=-1) == y).to(torch.float32)  # (N,)
         batch_mean_2 = batch_mean(accuracy)
         return {"accuracy": batch_mean_2}
