@@ -148,6 +148,11 @@ def test_what_follows_from_an_error_is_not_reported() -> None:
     assert codes(text) == ["E0310"]
 
 
+def test_an_error_before_a_wire_is_told_though_the_circle_is_lost() -> None:
+    assert codes("node h\na = sum(h, axis=0)\na -> h\n") == ["E0304"]
+    assert codes("input x : [2]\na = x @ [1, 2, 3]\nnode h\na -> h\ny = linear(a, 3)\n") == ["E0310"]
+
+
 def test_arrays_too_large_are_refused_before_they_are_made() -> None:
     assert codes("input x : [10 ^ 5]\ny = outer(x, x)\n") == ["E0904"]
     assert codes("input x\ny = x + zeros([10 ^ 9, 10 ^ 9])\n") == ["E0904"]

@@ -71,7 +71,7 @@ def uses_of(name: str) -> dict[str, str]:
         "size": f"size {name} = 3\ninput x : [{name}]\nparam W : [2, {name}] = normal(1)\ny = W @ x\n",
         "symbolic": f"size {name}\ninput x : [{name}]\ny = sum(x) / {name}\n",
         "const": f"const {name} = 2.5\ninput x\ny = {name} * x\n",
-        "array": f"const {name} = [1, 2]\ninput x : [2]\nparam b = 0.5\ny = softmax(x * {name}) + b\n",
+        "array": f"const {name} = [1.5, 2]\ninput x : [2]\nparam b = 0.5\ny = softmax(x * {name}) + b\n",
         "metric": f"input x\ntarget t\noutput y = 2 * x\nloss mse(y, t)\nmetric {name} = mae(y, t)\n",
         "diagram": f"diagram {name}\ninput x : [3]\ntarget t\noutput y = linear(x, 1)\nloss mse(y[0], t)\n",
     }

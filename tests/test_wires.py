@@ -139,6 +139,18 @@ def test_fresh_weights_start_within_one_over_the_root_of_fan_in() -> None:
     assert repr(inits["v"]) == "fanuniform(fan_in=5)" and inits["b_h"].name == "zeros"
 
 
+def test_a_weight_may_have_the_name_of_an_operation() -> None:
+    text = "input x\nnode h\nx -[mul]-> h\n1 -[weightedsum]-> h\ny = x * x + h\noutput y\n"
+    assert params(text) == {"mul": [], "weightedsum": []}
+    assert output(text, x=2, mul=3, weightedsum=1) == 11
+
+
+def test_weights_are_finite() -> None:
+    assert codes("input x\nnode h\nx -[-inf]-> h\n") == ["E0205"]
+    assert codes("input x\nnode h\n1 -[1e308]-> h\n1 -[1e308]-> h\n") == ["E0205"]
+    assert codes("input x\nnode h[2]\nx -[1]-> h\n1 -[1e308]-> h[0]\n1 -[1e308]-> h[0]\n") == ["E0205"]
+
+
 @pytest.mark.parametrize(
     ("wire", "code"),
     [

@@ -54,6 +54,7 @@ def header_for(
             forms.append(form)
     names = [helper_name(f) for f in with_callees(forms)]
     taken = {str(graph[i].hint) for i in (*graph.inputs, *graph.targets)}
+    taken |= {str(n.hint) for n in graph if n.op.name == "const" and n.type.shape}
     renamed = {n: f"{n}_" for n in names if n in taken}
     return Header(source, version, target, level, dtype, renamed, frozenset(renamed.get(n, n) for n in names))
 

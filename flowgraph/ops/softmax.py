@@ -13,6 +13,7 @@ import numpy as np
 from ..types import Mismatch, TensorType, Type, Unifier, describe
 from .base import Op, Sample, Value, axis_of, fn, real
 from .declared import Axis
+from .reduce import need_entries
 
 
 def softmax(x, axis=-1):
@@ -50,7 +51,7 @@ class AlongAxis(Op, abstract=True):
                 blame=[(0, f"is {describe(x)}")],
                 help="for one number, use `sigmoid`; for several, stack them: `[a, b]`",
             )
-        axis_of(self, self.axis, x.rank)
+        need_entries(self, u, x, [axis_of(self, self.axis, x.rank)])
         return x
 
     def torch_layer(self, types: Sequence[Any]) -> str:
