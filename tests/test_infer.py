@@ -57,6 +57,7 @@ def test_symbolic_sizes_are_exact() -> None:
     assert types(text, "z", "w") == ["real[3*T]", "real[3, T]"]
     assert codes("size T, U\ninput x : [T], y : [U]\noutput x + y\n") == ["E0310"]
     assert codes("size T\ninput x : [T]\noutput x + x[0:1]\n") == []
+    assert codes("size T\ninput x : [T], y : [-T]\noutput x + y\n") == ["E0302"]
 
 
 def test_symbolic_sizes_do_not_become_parameters() -> None:

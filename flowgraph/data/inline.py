@@ -150,6 +150,8 @@ class _Column:
             sizes = tuple(n if n is not None else len(self.places) for n in self.column.shape)
         elif self.sizes is None:
             sizes = tuple(n or 0 for n in self.column.shape)
+        if 0 in sizes:  # columns for an input without entries
+            return np.zeros((len(rows), *sizes), dtype=_dtype(self.column))
         made = np.array([cell for row in rows for cell in row], dtype=_dtype(self.column))
         return made.reshape(len(rows), *sizes)
 

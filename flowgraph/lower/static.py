@@ -312,10 +312,21 @@ def whole(value: Any, span: Span, found: Diagnostics, *, least: int = 0, what: s
     """
     if isinstance(value, float) and value.is_integer() and abs(value) < MAX_WHOLE:
         value = int(value)
-    if isinstance(value, Dim) and (value.value is None or value.value >= least):
-        return value
-    if isinstance(value, Dim):
+    if isinstance(value, Dim) and value.value is not None:
+        if value.value >= least:
+            return value
         value = value.value
+    if isinstance(value, Dim):
+        if any(factor > 0 for _, factor in value.terms):
+            return value
+        found.report(
+            "E0302",
+            f"{what} must be at least {least}",
+            span,
+            f"this is {value}, which is negative",
+            help="change the numbers it is made of",
+        )
+        raise Skip
     if isinstance(value, bool) or not isinstance(value, int):
         help = "write a whole number"
         if isinstance(value, float):
