@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import Diagnostic, Diagnostics, FlowError, InternalError, Source, fail
 from .graph import Graph
 from .lower import DEFAULT_MAX_NODES, Program, lower
+from .lower.early import refuse_early
 from .lower.echo import without_echoes
 from .parse import parse, read_source
 from .passes.autodiff import Jvp, Vjp
@@ -112,6 +113,7 @@ class Diagram:
             self._read(settings or {}, max_nodes)
 
     def _read(self, settings: Mapping[str, Any], max_nodes: int) -> None:
+        refuse_early(self.source, max_nodes)
         found = Diagnostics()
         self.file: File = parse(self.source, found)
         broken = found.has_errors

@@ -181,6 +181,18 @@ def test_the_limit_on_nodes_can_be_changed(tmp_path: Path) -> None:
     assert_refused(flowc(tmp_path, "check", str(small), "--max-nodes", "3"), ["E0905"])
 
 
+@pytest.mark.parametrize("statement", ["node", "equation"])
+def test_a_million_statements_are_refused_before_they_are_parsed(tmp_path: Path, statement: str) -> None:
+    file = tmp_path / "a.flow"
+    names = [f"h{i}" for i in range(1_000_001)]
+    if statement == "node":
+        text = "input x\nnode " + ",\n     ".join(names) + " : relu\n"
+    else:
+        text = "input x\n" + "".join(f"{name} = x\n" for name in names)
+    file.write_text(text, encoding="utf-8")
+    assert_refused(flowc(tmp_path, "check", str(file)), ["E0905"])
+
+
 LARGE = {
     "signs": "input x\ny = " + "-" * 20_000 + "x",
     "a sum": "input x\ny = " + "x + " * 20_000 + "x",
