@@ -103,6 +103,8 @@ class Graph:
         self.requires = tuple(requires)
         self.constants = tuple(constants)
         """The sizes that are numbers, by name."""
+        self.is_verified = False
+        """Whether a pipeline has held it against the promises of the IR."""
         self.inputs: tuple[str, ...] = ()
         self.targets: tuple[str, ...] = ()
         self.params: tuple[str, ...] = ()

@@ -36,11 +36,11 @@ class Pipeline:
 
     def run(self, graph: Graph, observe: Observer | None = None) -> Graph:
         """Run all passes. Raises InternalError where one breaks a promise of the IR."""
-        verify(graph)
+        _verify_once(graph)
         for step in self.passes:
             graph = step.run(graph)
             try:
-                verify(graph)
+                _verify_once(graph)
             except InternalError as error:
                 raise InternalError(f"after pass {step.name}: {error}") from error
             if observe is not None:
@@ -49,3 +49,10 @@ class Pipeline:
 
     def then(self, more: Iterable[Pass]) -> Pipeline:
         return Pipeline((*self.passes, *more))
+
+
+def _verify_once(graph: Graph) -> None:
+    """Verify a graph that was not verified before: a finished graph never changes."""
+    if not graph.is_verified:
+        verify(graph)
+        graph.is_verified = True
