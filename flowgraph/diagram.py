@@ -6,9 +6,7 @@ carries diagnostics; `Diagram.warnings` holds what compiles and yet cannot be me
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +15,7 @@ from .graph import Graph
 from .lower import DEFAULT_MAX_NODES, Program, lower
 from .lower.early import refuse_early
 from .lower.echo import without_echoes
-from .parse import parse, read_source
+from .parse import parse, paused_collector, read_source
 from .passes.autodiff import Jvp, Vjp
 from .passes.base import Observer, Pass, Pipeline
 from .passes.batch import Batch
@@ -80,18 +78,6 @@ TIDY: tuple[Pass, ...] = (
 
 EXTRAS = {"numpy": ("jvp", "hvp", "per_example_grad"), "torch": ("vjp",)}
 """What `--with` may ask for, by target."""
-
-
-@contextmanager
-def paused_collector() -> Iterator[None]:
-    """Without the garbage collector, whose visits make building large trees quadratic."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 class Diagram:

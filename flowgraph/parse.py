@@ -27,7 +27,7 @@ from .syntax import Comment, File
 if TYPE_CHECKING:
     from lark import Lark
 
-__all__ = ["MAX_BYTES", "STATEMENT_WORDS", "load_grammar", "parse", "read_source"]
+__all__ = ["MAX_BYTES", "STATEMENT_WORDS", "load_grammar", "parse", "paused_collector", "read_source"]
 
 MAX_BYTES = 64 * 2**20
 
@@ -139,7 +139,7 @@ def parse(source: Source, found: Diagnostics) -> File:
     constants as ends of wires); the statements that could be read are returned all the same.
     """
     global _lark
-    with _LOCK, _collector_paused():
+    with _LOCK, paused_collector():
         if _lark is None:
             callbacks = {"COMMENT": _BUILDER.on_comment}
             runtime = {"transformer": _BUILDER, "lexer_callbacks": callbacks}
@@ -154,8 +154,8 @@ def parse(source: Source, found: Diagnostics) -> File:
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
-    """No garbage collection meanwhile: a parse makes millions of objects and no rubbish cycles."""
+def paused_collector() -> Iterator[None]:
+    """No garbage collection meanwhile: trees and graphs are millions of objects, and no rubbish cycles."""
     was_on = gc.isenabled()
     gc.disable()
     try:

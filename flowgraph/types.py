@@ -201,9 +201,6 @@ class TensorType:
     def rank(self) -> int:
         return len(self.shape)
 
-    def with_shape(self, shape: Iterable[Size | int]) -> TensorType:
-        return TensorType(self.elem, tuple(d if isinstance(d, Unknown) else Dim.of(d) for d in shape))
-
     def __str__(self) -> str:
         return f"{self.elem}{shape_text(self.shape)}" if self.shape else str(self.elem)
 

@@ -26,6 +26,7 @@ from .template import (
     number,
     repeated_operands,
     size_expression,
+    sum_of,
 )
 
 INLINE_ROOM = 70
@@ -121,11 +122,8 @@ class Body:
     def assign_sum(self, variable: str, nodes: list[str]) -> None:
         """Write a variable as the sum of some of the nodes planned."""
         found = self.write(nodes)
-        total = found[nodes[0]]
-        for node in nodes[1:]:
-            total = ast.BinOp(total, ast.Add(), found[node])
         self.namer.reserve(variable)
-        self.lines += source.assign(variable, total, depth=self.depth)
+        self.lines += source.assign(variable, sum_of([found[n] for n in nodes]), depth=self.depth)
 
     def _needed(self, wanted: list[str]) -> set[str]:
         seen: set[str] = set()
@@ -247,7 +245,7 @@ class Body:
         operands = self.operands_of(node)
         form = self._form(node)
         if isinstance(form, str):
-            self._set_apart_repeated(node, form)
+            self._set_apart_repeated(node)
         prefix = f"{node.hint or node.name} = "
         inline = [o for o in dict.fromkeys(operands) if o in self._pending]
         while True:
@@ -274,13 +272,10 @@ class Body:
         slots = [i for i, o in enumerate(node.operands) if o == operand]
         return 2 if len(slots) > 1 or any(names[i] in twice for i in slots if i < len(names)) else 1
 
-    def _set_apart_repeated(self, node: Node, form: str) -> None:
+    def _set_apart_repeated(self, node: Node) -> None:
         """Give a variable to operands that the form mentions more than once."""
-        twice = repeated_operands(form)
-        for slot, operand in enumerate(node.operands):
-            names = node.op.operands
-            own = names[slot].rstrip("?") if slot < len(names) else ""
-            if (own in twice or node.operands.count(operand) > 1) and operand in self._pending:
+        for operand in node.operands:
+            if operand in self._pending and self.mentions(node, operand) > 1:
                 self._set_apart(operand)
 
     def _set_apart(self, operand: str) -> None:

@@ -33,7 +33,7 @@ from .module import (
     size_source,
     takes,
 )
-from .template import attribute, call, helper_name, instantiate_form, literal, name
+from .template import attribute, call, helper_name, instantiate_form, literal, name, sum_of
 
 Finish = Callable[[dict[str, ast.expr]], list[str]]
 Differentiated = Callable[[Body], list[str]]
@@ -264,9 +264,7 @@ class _Module:
         doc = f"Return the sum of the losses {names}." if len(terms) > 1 else f"Return the loss, {over}."
 
         def finish(found: dict[str, ast.expr]) -> list[str]:
-            total = found[terms[0].node]
-            for term in terms[1:]:
-                total = ast.BinOp(total, ast.Add(), found[term.node])
+            total = sum_of([found[t.node] for t in terms])
             return source.returns(call("float", total))
 
         given = takes(self.graph, targets=True)

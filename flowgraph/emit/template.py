@@ -39,6 +39,14 @@ def call(func: str, *args: ast.expr, **keywords: ast.expr) -> ast.Call:
     return ast.Call(attribute(func), list(args), [ast.keyword(k, v) for k, v in keywords.items()])
 
 
+def sum_of(terms: Sequence[ast.expr]) -> ast.expr:
+    """The terms added from left to right."""
+    total = terms[0]
+    for term in terms[1:]:
+        total = ast.BinOp(total, ast.Add(), term)
+    return total
+
+
 def number(value: float | int | bool, module: str) -> ast.expr:
     """A literal; infinities are `np.inf` or `torch.inf`."""
     if isinstance(value, float) and not math.isfinite(value):

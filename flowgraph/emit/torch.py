@@ -32,7 +32,7 @@ from .module import (
     shape_items,
     takes,
 )
-from .template import attribute, call, instantiate_form, literal, name
+from .template import attribute, call, instantiate_form, literal, name, sum_of
 
 DTYPES = {"float32": "torch.float32", "float64": "torch.float64"}
 OWN_METHODS = ("loss", "metrics")
@@ -275,9 +275,7 @@ class _Module:
         terms = self.graph.results_of("loss")
 
         def finish(found: dict[str, ast.expr]) -> list[str]:
-            total = found[terms[0].node]
-            for term in terms[1:]:
-                total = ast.BinOp(total, ast.Add(), found[term.node])
+            total = sum_of([found[t.node] for t in terms])
             return source.returns(total, depth=2)
 
         given = takes(self.graph, targets=True)

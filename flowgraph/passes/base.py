@@ -7,7 +7,7 @@ is an InternalError naming it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -46,9 +46,6 @@ class Pipeline:
             if observe is not None:
                 observe(step, graph)
         return graph
-
-    def then(self, more: Iterable[Pass]) -> Pipeline:
-        return Pipeline((*self.passes, *more))
 
 
 def _verify_once(graph: Graph) -> None:
