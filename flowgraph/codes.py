@@ -2,7 +2,7 @@
 
 Ranges: E00 reading and syntax, E01 names, E02 statements and wires, E03 types and shapes,
 E04 calls and settings, E05 data and values given at run time, E06 targets, E07 the command,
-E09 limits; W likewise.
+E08 training, E09 limits; W likewise.
 """
 
 CODES: dict[str, str] = {
@@ -66,10 +66,18 @@ CODES: dict[str, str] = {
     "E0602": "a name cannot be used in the emitted code",
     "E0603": "there is no loss to differentiate",
     "E0604": "two engines that should compute the same disagree",
+    "E0605": "a library that comes with an optional extra is missing",
     # the command
     "E0701": "an output file cannot be written",
     "E0703": "the file differs from what would be written",
     "E0704": "--set names nothing that can be set",
+    # training
+    "E0801": "there is nothing to train",
+    "E0802": "a checkpoint cannot be used",
+    "E0803": "a checkpoint belongs to another diagram or run",
+    "E0804": "an output folder holds something else",
+    "E0805": "training diverged",
+    "E0806": "a device or a group of processes cannot be had",
     # limits
     "E0901": "a number has too many digits, or is too large",
     "E0902": "a name is too long",
@@ -86,4 +94,5 @@ CODES: dict[str, str] = {
     "W0304": "a loss is given the output of an activation that it has in itself",
     "W0305": "a class label is taken for a number",
     "W0401": "a derivative in the language is 0 whatever the values",
+    "W0801": "a damaged checkpoint was passed over",
 }

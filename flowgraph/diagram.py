@@ -7,6 +7,7 @@ carries diagnostics; `Diagram.warnings` holds what compiles and yet cannot be me
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from .graph import Graph
 from .lower import DEFAULT_MAX_NODES, Program, lower
 from .lower.early import refuse_early
 from .lower.echo import without_echoes
+from .lower.program import DEFAULT_TRAINING, Training
 from .parse import parse, paused_collector, read_source
 from .passes.autodiff import Jvp, Vjp
 from .passes.base import Observer, Pass, Pipeline
@@ -28,7 +30,7 @@ from .passes.fold import Fold
 from .passes.infer import InferTypes
 from .passes.inline import Inline
 from .passes.keep import Keep
-from .passes.learn import Learn
+from .passes.learn import Learn, staying
 from .passes.per_example import PerExample
 from .passes.pick import Pick
 from .passes.signs import Signs
@@ -123,8 +125,7 @@ class Diagram:
         self._warnings = found.sorted()
 
     def _learn(self, found: Diagnostics) -> Learn:
-        frozen = self.program.training.settings.get("freeze") if self.program.training else None
-        return Learn(found, (frozen,) if frozen else ())
+        return Learn(found, self.training.freeze)
 
     def _check_data(self, found: Diagnostics) -> None:
         if self.program.data is not None:
@@ -135,6 +136,15 @@ class Diagram:
     @property
     def name(self) -> str:
         return self.graph.name
+
+    @property
+    def training(self) -> Training:
+        """What the `train` statement says, or the default."""
+        return self.program.training or DEFAULT_TRAINING
+
+    @property
+    def _file_name(self) -> str:
+        return Path(self.source.path).name
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
@@ -175,24 +185,36 @@ class Diagram:
         return self.expanded
 
     def compile(
-        self, target: str = "numpy", *, level: int = 1, dtype: str = "float32", extras: Sequence[str] = ()
+        self,
+        target: str = "numpy",
+        *,
+        level: int = 1,
+        dtype: str = "float32",
+        extras: Sequence[str] = (),
+        training: Training | None = None,
     ) -> str:
         """The text of a Python module for the target. Raises FlowError, ValueError.
 
-        extras: further functions, of those in EXTRAS for the target.
+        extras: further functions, of those in EXTRAS for the target. training: in place of what
+        the file's `train` statement says.
         """
         unknown = [e for e in extras if e not in EXTRAS.get(target, ())]
         if target not in TARGETS or dtype not in DTYPES or level not in LEVELS or unknown:
             raise ValueError(f"no target {target!r}, level {level!r}, dtype {dtype!r} or extras {unknown}")
-        from .emit import emit
+        from .emit import Header, emit
 
         with paused_collector():
+            header = Header(self._file_name, __version__, target, level, dtype)
+            trained = training or self.training
+            frozen = staying(self.expanded, trained.freeze)
+            if len(frozen) < len(self.graph.params):
+                header = replace(header, training=trained, frozen=frozen)
             graph = self.optimised(level)
             functions = [e for e in EXTRAS[target] if e in extras]
             if target == "numpy" and self.graph.results_of("loss"):
                 functions.insert(0, "loss_and_grad")
             derived = {f: self.differentiated(level, f) for f in functions}
-            return emit(graph, Path(self.source.path).name, __version__, target, level, dtype, derived)
+            return emit(graph, header, derived)
 
     def stage(
         self,
@@ -275,11 +297,11 @@ class Diagram:
         data, params: as `run` takes them. rows: how many rows of the data are looked at. The
         result's `ok` says whether all agree, its `table()` what was compared and how well.
         """
-        from .emit import emit
+        from .emit import Header, emit
         from .verify import verify_program
 
         def alone(graph: Graph, target: str) -> str:
-            return emit(graph, self.source.path, __version__, target, 0, "float64")
+            return emit(graph, Header(self._file_name, __version__, target, 0, "float64"))
 
         return verify_program(
             self.program, self.expanded, self.batched(), self.source.path, self.compile, alone,

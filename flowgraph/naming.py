@@ -79,6 +79,12 @@ ARGUMENT_NAMES = frozenset(
         "metrics",
         "batch_mean",
         "batch_sum",
+        "divmod",
+        "epochs",
+        "log",
+        "loss_module",
+        "optimizer",
+        "steps",
     ]
 )
 """What an input or target cannot be called: its name is a parameter of every emitted function."""

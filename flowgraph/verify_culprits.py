@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .errors import FlowError
+from .execute import execute
 from .graph import Builder, Graph, Node, Result
 from .naming import class_name
 from .ops import OPS
@@ -22,7 +23,7 @@ from .passes.autodiff import Jvp
 from .passes.keep import Keep
 from .passes.simulate import simulate
 from .types import TupleType
-from .verify_engines import as_list, described, execute
+from .verify_engines import as_list, described
 from .verify_slopes import slope
 
 Emit = Callable[[Graph, str], str]

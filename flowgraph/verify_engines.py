@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .errors import InternalError
+from .execute import execute
 from .graph import Graph, Node
 from .naming import class_name
 from .passes.autodiff import Jvp, Vjp
@@ -223,13 +224,6 @@ def roughly(
 # Emitted modules
 
 
-def execute(text: str, name: str) -> dict[str, Any]:
-    """The namespace of an emitted module."""
-    space: dict[str, Any] = {"__name__": name}
-    exec(compile(text, f"{name}.py", "exec"), space)
-    return space
-
-
 def as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, tuple) else [value]
 
@@ -302,7 +296,7 @@ class TorchModule:
         state = {n: torch.tensor(np.asarray(a, dtype=self.dtype)) for n, a in case.params.items()}
         model.load_state_dict(state, strict=True)
         model.requires_grad_(True)
-        examples = {n: self._tensor(a) for n, a in case.examples.items()}
+        examples = {n: self.tensor(a) for n, a in case.examples.items()}
         given = {str(self.graph[n].hint) for n in self.graph.inputs}
         found: dict[str, Any] = {}
         with torch.no_grad():
@@ -358,7 +352,8 @@ class TorchModule:
             return {}
         return dict(zip(weights, found, strict=True))
 
-    def _tensor(self, array: np.ndarray) -> Any:
+    def tensor(self, array: np.ndarray) -> Any:
+        """An input or target, reals in the dtype of the module."""
         import torch
 
         return torch.tensor(np.asarray(array, self.dtype) if array.dtype.kind == "f" else array)

@@ -6,15 +6,17 @@ import ast
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..graph import Graph, Result
+from ..lower.program import Training
 from ..naming import MODULE_NAMES, Namer, comment_text, docstring_text
 from ..types import Dim, TensorType
 from . import source
 from .body import Body, shape_note
 from .helpers import with_callees
+from .schedule import schedule_forms
 from .template import helper_name, name
 
 SHAPED = re.compile(r"[A-Za-z0-9_]+ \([^()]*\)")
@@ -34,18 +36,20 @@ class Header:
     renamed: Mapping[str, str] = field(default_factory=dict)
     """Helpers whose name an argument takes, and what they are called instead."""
     helper_names: frozenset[str] = frozenset()
+    training: Training | None = None
+    """How the module trains; None where there is nothing to train."""
+    frozen: tuple[str, ...] = ()
+    """Names of the parameters that stay as they are."""
 
 
-def header_for(
-    graphs: Sequence[Graph], source: str, version: str, target: str, level: int, dtype: str
-) -> Header:
-    """The header, with helpers renamed where an input or target of the graphs has their name."""
-    forms = []
+def with_names(header: Header, graphs: Sequence[Graph]) -> Header:
+    """The header with helpers renamed where an input or target of the graphs has their name."""
+    forms = schedule_forms(header.training)
     graph = graphs[0]
     for each, node in ((g, n) for g in graphs for n in g):
         if node.op.name in ("input", "target", "param", "const"):
             continue
-        form = node.op.form(target, [each[o].type for o in node.operands])
+        form = node.op.form(header.target, [each[o].type for o in node.operands])
         if not isinstance(form, str):
             forms.append(form)
     for param in graph.params:
@@ -56,7 +60,7 @@ def header_for(
     taken = {str(graph[i].hint) for i in (*graph.inputs, *graph.targets)}
     taken |= {str(n.hint) for n in graph if n.op.name == "const" and n.type.shape}
     renamed = {n: f"{n}_" for n in names if n in taken}
-    return Header(source, version, target, level, dtype, renamed, frozenset(renamed.get(n, n) for n in names))
+    return replace(header, renamed=renamed, helper_names=frozenset(renamed.get(n, n) for n in names))
 
 
 def docstring(header: Header, graph: Graph) -> str:

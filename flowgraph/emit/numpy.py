@@ -33,7 +33,9 @@ from .module import (
     size_source,
     takes,
 )
+from .schedule import schedule_forms
 from .template import attribute, call, helper_name, instantiate_form, literal, name, sum_of
+from .trainer import write_trainer
 
 Finish = Callable[[dict[str, ast.expr]], list[str]]
 Differentiated = Callable[[Body], list[str]]
@@ -74,7 +76,9 @@ class _Module:
         parts += [writers[function](graph) for function, graph in self.derived.items()]
         if self.graph.results_of("metric"):
             parts.append(self._metrics())
-        functions = with_callees(self.helpers.values())
+        if self.header.training is not None:
+            parts.append(self._trainer())
+        functions = with_callees([*self.helpers.values(), *schedule_forms(self.header.training)])
         parts += [paste(f, self.header.renamed) for f in functions]
         head = [docstring(self.header, self.graph), *self._imports(functions)]
         constants = self._constants()
@@ -201,7 +205,7 @@ class _Module:
                 stack += self.graph[node].operands
         return seen
 
-    def _convert(self, inputs: list[str]) -> list[str]:
+    def _convert(self, inputs: list[str], depth: int = 1) -> list[str]:
         lines = []
         for argument in inputs:
             node = self.graph[argument]
@@ -214,7 +218,7 @@ class _Module:
             )
             variable = str(node.hint)
             value = call("np.asarray", name(variable), dtype=attribute(dtype))
-            lines += source.assign(variable, value, note=shape_note(node.type))
+            lines += source.assign(variable, value, note=shape_note(node.type), depth=depth)
         return lines
 
     def _unpack(self, body: Body, params: list[str], holder: str = "params") -> list[str]:
@@ -353,6 +357,11 @@ class _Module:
         given = takes(self.graph, targets=True)
         doc = "Return the mean of each metric."
         return self._function("metrics", doc, given, [m.node for m in metrics], finish, cut=True)
+
+    def _trainer(self) -> list[str]:
+        given = takes(self.graph, targets=True)
+        names = [str(self.graph[i].hint) for i in given]
+        return write_trainer(self.header, names, self.real, self._convert(given, depth=2))
 
 
 def _key(node: Node) -> str:

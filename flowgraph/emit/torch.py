@@ -32,7 +32,9 @@ from .module import (
     shape_items,
     takes,
 )
+from .schedule import schedule_forms
 from .template import attribute, call, instantiate_form, literal, name, sum_of
+from .torch_steps import write_optimizer, write_step
 
 DTYPES = {"float32": "torch.float32", "float64": "torch.float64"}
 OWN_METHODS = ("loss", "metrics")
@@ -85,7 +87,10 @@ class _Module:
         parts = [lines]
         if self.graph.results_of("loss"):
             parts.append(self._loss_class())
-        functions = with_callees(self.helpers.values())
+        if self.header.training is not None:
+            given = [str(self.graph[i].hint) for i in takes(self.graph, targets=True)]
+            parts += [write_optimizer(self.header), write_step(self.header, given)]
+        functions = with_callees([*self.helpers.values(), *schedule_forms(self.header.training)])
         parts += [paste(f, self.header.renamed) for f in functions]
         used = "\n".join(line for part in parts for line in part)
         head = [docstring(self.header, self.graph), *self._imports(used), *self._sizes()]

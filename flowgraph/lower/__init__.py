@@ -43,7 +43,7 @@ from .program import Program
 from .results import Results
 from .scope import DEFAULT_MAX_NODES, Scope, TooManyNodes
 from .static import Skip
-from .training import read_data, read_training
+from .training import check_frozen, read_data, read_training
 from .wires import Wires
 
 LATER = {
@@ -99,6 +99,8 @@ class _Lowering:
                 self.scope.skipped = True
                 self.scope.check_patience()
         self.wires.finish()
+        if "training" in self.program and not self.scope.skipped:
+            check_frozen(self.program["training"], self.program["first train"], self.scope)
         return finish(self.scope, self.results, self.name, self.doc, self.declarations, self.program)
 
     def _statement(self, statement: Any) -> None:

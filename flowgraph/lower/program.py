@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import Span
 from ..graph import Graph
+from ..ops.optimiser import Sgd
 from ..syntax import DataFileStmt, DataMadeStmt, DataTableStmt, Expr
 from ..types import Dim, TensorType
+
+DEFAULT_EPOCHS = 10
+"""How long training goes on where nothing says so."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,37 @@ class Training:
     optimiser: Any
     settings: dict[str, Any]
     span: Span | None = None
+
+    @property
+    def batch(self) -> int | str:
+        """Examples in a step, or "all"."""
+        return self.settings.get("batch", "all")
+
+    @property
+    def seed(self) -> int:
+        """Of initial values and shuffles."""
+        return int(self.settings.get("seed", 0))
+
+    @property
+    def length(self) -> tuple[int | None, int | None]:
+        """Steps or epochs; the other is None."""
+        if "steps" in self.settings:
+            return self.settings["steps"], None
+        return None, self.settings.get("epochs", DEFAULT_EPOCHS)
+
+    @property
+    def clip(self) -> float | None:
+        """The greatest norm of a gradient."""
+        return self.settings.get("clip")
+
+    @property
+    def freeze(self) -> tuple[str, ...]:
+        """Patterns of the names of parameters that do not learn."""
+        return tuple(p for p in re.split(r"[,\s]+", self.settings.get("freeze", "")) if p)
+
+
+DEFAULT_TRAINING = Training(Sgd(), {})
+"""What a diagram without a `train` statement is trained by."""
 
 
 @dataclass(frozen=True)

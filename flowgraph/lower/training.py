@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from ..errors import Span, shorten
@@ -168,6 +169,22 @@ def _settings(statement: TrainStmt, scope: Scope, expressions: Expressions) -> d
             help="give one of them",
         )
     return settings
+
+
+def check_frozen(training: Training, statement: TrainStmt, scope: Scope) -> None:
+    """Report patterns of `freeze` that no parameter's name matches (E0404)."""
+    for pattern in training.freeze:
+        if any(fnmatchcase(name, pattern) for name in scope.params):
+            continue
+        place = next(k.value.span for k in statement.settings if k.name == "freeze")
+        names = ", ".join(f"`{n}`" for n in list(scope.params)[:8]) + (", ..." if len(scope.params) > 8 else "")
+        scope.found.report(
+            "E0404",
+            f"`freeze` names no parameter: nothing matches `{shorten(pattern)}`",
+            place,
+            "matches nothing",
+            help=scope.found.closest(pattern, scope.params) or f"the parameters are {names or 'none'}",
+        )
 
 
 def _setting(keyword: Keyword, optimiser: Call, scope: Scope, expressions: Expressions) -> Any:

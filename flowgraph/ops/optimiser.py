@@ -1,13 +1,17 @@
-"""Optimisers and learning-rate schedules: names, settings with their ranges, formulas.
+"""Optimisers and learning-rate schedules: names, settings with their ranges, formulas, updates.
 
-Declarations only: `train` statements are checked against them. In a formula w is a
-parameter, g its gradient, t the number of the step counted from 1, and lr the learning rate
-of the step.
+Each is declared once: `train` statements are checked against it, the numpy trainer is written
+from its update, the torch one from its class in torch.optim, whose rules the updates follow
+exactly. In a formula w is a parameter, g its gradient, t the number of the step counted from 1,
+and lr the learning rate of the step.
 """
 
 from __future__ import annotations
 
 import math
+import re
+from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -82,11 +86,95 @@ class Setting(Declared):
 
 
 class Optimiser(Setting, table=OPTIMISERS):
-    """How parameters follow their gradients; `lr` is a number or a schedule."""
+    """How parameters follow their gradients; `lr` is a number or a schedule.
+
+    An update is statements over w, which they change in place, g, which they do not, the slots,
+    lr, t and the settings in use. w comes last: g may be a view of it.
+    """
+
+    lr: Any
+    title: ClassVar[str] = ""
+    torch: ClassVar[str] = ""
+    """Its class in torch.optim."""
+
+    @property
+    def rate(self) -> float:
+        """The learning rate, or that of the innermost schedule."""
+        rate: Any = self.lr
+        while isinstance(rate, Schedule):
+            rate = rate.values["lr"]
+        return float(rate)
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """How the learning rate changes, if it does."""
+        return self.lr if isinstance(self.lr, Schedule) and self.lr.changes else None
+
+    def rate_at(self, t: int) -> float:
+        """The learning rate of step t, counted from 0."""
+        return self.rate if self.schedule is None else self.schedule.at(t)
+
+    def slots(self) -> tuple[str, ...]:
+        """What is kept for each parameter between steps, arrays of its shape, at first 0."""
+        return ()
+
+    def used(self) -> dict[str, Any]:
+        """The settings that the step mentions, but lr, which it always does."""
+        words = set(re.findall(r"\w+", " ".join([*self.before(), *self.update()])))
+        return {n: v for n, v in self.values.items() if n != "lr" and n in words}
+
+    def before(self) -> list[str]:
+        """Statements of a step that stand before those of the parameters."""
+        return []
+
+    @abstractmethod
+    def update(self) -> list[str]:
+        """The statements of one parameter's step."""
+
+    def torch_settings(self) -> dict[str, Any]:
+        """What torch.optim is given beside lr: all that is not its default, which is ours too."""
+        return {a.name: getattr(self, a.name) for a in self.attrs if self._differs(a.name, a.default)}
+
+    def _differs(self, name: str, default: Any) -> bool:
+        return name != "lr" and getattr(self, name) != default
+
+    def _decayed(self) -> list[str]:
+        """Weight decay as a part of the gradient."""
+        return ["g = g + weight_decay * w"] if self.values["weight_decay"] else []
 
 
 class Schedule(Setting, table=SCHEDULES):
-    """The learning rate as a function of the step t, counted from 0."""
+    """The learning rate as a function of the step t, counted from 0.
+
+    `form` computes it from t, lr and the settings; it is pasted into emitted modules.
+    """
+
+    lr: Any
+    form: ClassVar[Callable[..., float] | None] = None
+
+    @property
+    def changes(self) -> bool:
+        """Whether the rate is not the same always."""
+        return type(self).form is not None
+
+    @property
+    def stages(self) -> list[tuple[int, Schedule]]:
+        """The schedules that follow each other, each with the step that it counts from."""
+        return [(0, self)]
+
+    def at(self, t: int) -> float:
+        """The learning rate of step t."""
+        start, stage = [s for s in self.stages if s[0] <= t][-1]
+        form = type(stage).form
+        rate = stage.values["lr"]
+        while isinstance(rate, Schedule):
+            rate = rate.values["lr"]
+        return float(rate) if form is None else float(form(t - start, rate, **stage.settings))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All but lr."""
+        return {n: v for n, v in self.values.items() if n != "lr"}
 
 
 class Sgd(Optimiser):
@@ -98,6 +186,17 @@ class Sgd(Optimiser):
     weight_decay: float = 0.0
     ranges = {"lr": POSITIVE, "momentum": FRACTION, "weight_decay": NOT_NEGATIVE}
     formula = "g += weight_decay w;  m = momentum m + g;  w -= lr m, with nesterov w -= lr (g + momentum m)"
+    title = "gradient descent"
+    torch = "SGD"
+
+    def slots(self) -> tuple[str, ...]:
+        return ("m",) if self.momentum else ()
+
+    def update(self) -> list[str]:
+        if not self.momentum:
+            return [*self._decayed(), "w -= lr * g"]
+        step = "w -= lr * (g + momentum * m)" if self.nesterov else "w -= lr * m"
+        return [*self._decayed(), "m *= momentum", "m += g", step]
 
     def problems(self) -> list[str]:
         found = super().problems()
@@ -107,7 +206,25 @@ class Sgd(Optimiser):
 
 
 class Adaptive(Optimiser, table=OPTIMISERS):
-    """With two decay rates, `betas`, written beta1 and beta2 in formulas."""
+    """With running moments of the gradient, and two decay rates, `betas`: beta1 and beta2 in formulas."""
+
+    betas: Any
+
+    def slots(self) -> tuple[str, ...]:
+        return "m", "v"
+
+    def before(self) -> list[str]:
+        return ["beta1, beta2 = betas"]
+
+    def moments(self) -> list[str]:
+        """The moments, and what they are without the zeros that they begin with."""
+        return [
+            "m += (1 - beta1) * (g - m)",
+            "v *= beta2",
+            "v += (1 - beta2) * g * g",
+            "m_hat = m / (1 - beta1**t)",
+            "v_hat = v / (1 - beta2**t)",
+        ]
 
     def problems(self) -> list[str]:
         found = super().problems()
@@ -134,6 +251,11 @@ class Adam(Adaptive):
         "g += weight_decay w;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;  "
         "w -= lr (m / (1 - beta1^t)) / (√(v / (1 - beta2^t)) + eps)"
     )
+    title = "Adam"
+    torch = "Adam"
+
+    def update(self) -> list[str]:
+        return [*self._decayed(), *self.moments(), "w -= lr * m_hat / (np.sqrt(v_hat) + eps)"]
 
 
 class Adamw(Adaptive):
@@ -148,6 +270,13 @@ class Adamw(Adaptive):
         "w -= lr weight_decay w;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;  "
         "w -= lr (m / (1 - beta1^t)) / (√(v / (1 - beta2^t)) + eps)"
     )
+    title = "AdamW"
+    torch = "AdamW"
+
+    def update(self) -> list[str]:
+        move = "m_hat / (np.sqrt(v_hat) + eps)"
+        step = f"w -= lr * ({move} + weight_decay * w)" if self.weight_decay else f"w -= lr * {move}"
+        return [*self.moments(), step]
 
 
 class Rmsprop(Optimiser):
@@ -168,6 +297,17 @@ class Rmsprop(Optimiser):
     formula = (
         "g += weight_decay w;  v = alpha v + (1 - alpha) g^2;  m = momentum m + g / (√v + eps);  w -= lr m"
     )
+    title = "RMSprop"
+    torch = "RMSprop"
+
+    def slots(self) -> tuple[str, ...]:
+        return ("v", "m") if self.momentum else ("v",)
+
+    def update(self) -> list[str]:
+        mean = [*self._decayed(), "v *= alpha", "v += (1 - alpha) * g * g"]
+        if not self.momentum:
+            return [*mean, "w -= lr * g / (np.sqrt(v) + eps)"]
+        return [*mean, "m *= momentum", "m += g / (np.sqrt(v) + eps)", "w -= lr * m"]
 
 
 class Adagrad(Optimiser):
@@ -178,6 +318,14 @@ class Adagrad(Optimiser):
     weight_decay: float = 0.0
     ranges = {"lr": POSITIVE, "eps": NOT_NEGATIVE, "weight_decay": NOT_NEGATIVE}
     formula = "g += weight_decay w;  v = v + g^2;  w -= lr g / (√v + eps)"
+    title = "Adagrad"
+    torch = "Adagrad"
+
+    def slots(self) -> tuple[str, ...]:
+        return ("v",)
+
+    def update(self) -> list[str]:
+        return [*self._decayed(), "v += g * g", "w -= lr * g / (np.sqrt(v) + eps)"]
 
 
 class Constant(Schedule):
@@ -188,6 +336,11 @@ class Constant(Schedule):
     formula = "lr"
 
 
+def staircase(t, lr, every, factor=0.1):
+    """The rate of step t: lr times factor for every so many steps taken."""
+    return lr * factor ** (t // every)
+
+
 class Staircase(Schedule):
     """The rate multiplied by a factor after every so many steps."""
 
@@ -196,6 +349,12 @@ class Staircase(Schedule):
     factor: float = 0.1
     ranges = {"lr": POSITIVE, "every": Range(1), "factor": Range(0, 1, open_low=True)}
     formula = "lr factor^⌊t / every⌋"
+    form = staircase
+
+
+def cosine(t, lr, steps, final=0.0):
+    """The rate of step t: half a cosine wave from lr down to final."""
+    return final + (lr - final) * (1 + math.cos(math.pi * min(t / steps, 1))) / 2
 
 
 class Cosine(Schedule):
@@ -206,6 +365,12 @@ class Cosine(Schedule):
     final: float = 0.0
     ranges = {"lr": POSITIVE, "steps": Range(1), "final": NOT_NEGATIVE}
     formula = "final + (lr - final) (1 + cos(π min(t / steps, 1))) / 2"
+    form = cosine
+
+
+def warmup(t, lr, steps):
+    """The rate of step t: a straight line up to lr."""
+    return lr * min((t + 1) / steps, 1)
 
 
 class Warmup(Schedule):
@@ -215,3 +380,14 @@ class Warmup(Schedule):
     steps: int
     ranges = {"lr": POSITIVE, "steps": Range(1)}
     formula = "lr (t + 1) / steps for t < steps, then lr; a schedule then counts from 0"
+    form = warmup
+
+    @property
+    def stages(self) -> list[tuple[int, Schedule]]:
+        found: list[tuple[int, Schedule]] = []
+        start = 0
+        stage: Schedule = self
+        while isinstance(stage, Warmup) and isinstance(stage.lr, Schedule):
+            found.append((start, stage))
+            start, stage = start + stage.steps, stage.lr
+        return [*found, (start, stage)]

@@ -163,6 +163,17 @@ def receiving(graph: Graph, losses: Iterable[str]) -> set[str]:
     return found
 
 
+def staying(graph: Graph, patterns: Iterable[str] = ()) -> tuple[str, ...]:
+    """Names of the parameters that training leaves as they are, in order.
+
+    No gradient of the loss reaches them, or a pattern of names that are not to learn matches.
+    """
+    learning = receiving(graph, [r.node for r in graph.results_of("loss")])
+    frozen = tuple(patterns)
+    names = [(p, str(graph[p].hint)) for p in graph.params]
+    return tuple(n for p, n in names if p not in learning or any(fnmatchcase(n, f) for f in frozen))
+
+
 def carries_gradient(node: Node) -> bool:
     """Whether a gradient can arrive at a value: it is real, or several."""
     return not isinstance(node.type, TensorType) or node.type.elem.kind == "real"

@@ -3,6 +3,8 @@
 Compiled from burgers.flow by flowc 0.1.0 (target numpy, -O0).
 """
 
+import math
+
 import numpy as np
 
 INSIDE = 800
@@ -488,6 +490,112 @@ def loss_and_grad(params, x, t, known, in_equation, in_known):
     return float(loss), grads
 
 
+class Trainer:
+    """Trains a copy of params by Adam.
+
+    batch: examples in a step, or "all" in their order. seed: of the shuffles.
+    """
+
+    def __init__(
+        self, params, lr=0.01, betas=(0.9, 0.999), eps=1e-08, batch="all", seed=0
+    ):
+        self._params = {
+            name: np.array(params[name], dtype=np.float32) for name in PARAMS
+        }
+        self._m = {name: np.zeros_like(w) for name, w in self._params.items()}
+        self._v = {name: np.zeros_like(w) for name, w in self._params.items()}
+        self._arrays = {"params": self._params, "m": self._m, "v": self._v}
+        self._t = 0  # steps taken
+        self._lr = lr
+        self._betas = betas
+        self._eps = eps
+        self._batch = batch
+        self._seed = seed
+
+    @property
+    def params(self):
+        """The parameters by name, as views that cannot be written to."""
+        views = {name: w.view() for name, w in self._params.items()}
+        for view in views.values():
+            view.flags.writeable = False
+        return views
+
+    def step(self, x, t, known, in_equation, in_known, loss=True):
+        """Take one step; return the loss before it, or None with loss=False."""
+        value, grads = loss_and_grad(self._params, x, t, known, in_equation, in_known)
+        self._update(grads)
+        return value if loss else None
+
+    def run(self, x, t, known, in_equation, in_known, steps=None, epochs=None, log=1):
+        """Train on the whole data; return the losses before every log-th step.
+
+        Without steps or epochs, 2000 steps; with log=0 no losses.
+        """
+        assert steps is None or epochs is None, "give steps or epochs, not both"
+        x = np.asarray(x, dtype=np.float32)  # (N,)
+        t = np.asarray(t, dtype=np.float32)  # (N,)
+        known = np.asarray(known, dtype=np.float32)  # (N,)
+        in_equation = np.asarray(in_equation, dtype=np.float32)  # (N,)
+        in_known = np.asarray(in_known, dtype=np.float32)  # (N,)
+        n = len(x)
+        per_epoch = 1 if self._batch == "all" else -(-n // self._batch)
+        if steps is None:
+            steps = 2000 if epochs is None else epochs * per_epoch
+        losses = []
+        for i in range(steps):
+            epoch, k = divmod(self._t, per_epoch)
+            if i == 0 or k == 0:
+                batches = self._batches(epoch, n)
+            rows = batches[k]
+            value = self.step(
+                x[rows],
+                t[rows],
+                known[rows],
+                in_equation[rows],
+                in_known[rows],
+                loss=log > 0 and i % log == 0,
+            )
+            if value is not None:
+                losses.append(value)
+        return np.array(losses)
+
+    def _batches(self, epoch, n):
+        """The rows of each batch of an epoch: shuffled, unless one has them all."""
+        if self._batch == "all":
+            return [slice(None)]
+        order = np.random.default_rng([self._seed, epoch]).permutation(n)
+        return [order[i : i + self._batch] for i in range(0, n, self._batch)]
+
+    def state(self):
+        """Copies of all that a later run needs to go on from here, by name."""
+        found = {"step": np.array(self._t)}
+        for kind, arrays in self._arrays.items():
+            found |= {f"{kind}/{name}": a.copy() for name, a in arrays.items()}
+        return found
+
+    def load_state(self, state):
+        """Go on from where `state` was taken."""
+        self._t = int(state["step"])
+        for kind, arrays in self._arrays.items():
+            for name, array in arrays.items():
+                array[...] = state[f"{kind}/{name}"]
+
+    def _update(self, grads):
+        """Move the parameters along their gradients by the rule of Adam."""
+        lr = cosine(self._t, self._lr, steps=2000)
+        self._t += 1
+        beta1, beta2 = self._betas
+        eps, t = self._eps, self._t
+        for name, g in grads.items():
+            w, m, v = self._params[name], self._m[name], self._v[name]
+            m += (1 - beta1) * (g - m)
+            v *= beta2
+            v += (1 - beta2) * g * g
+            m_hat = m / (1 - beta1**t)
+            v_hat = v / (1 - beta2**t)
+            w -= lr * m_hat / (np.sqrt(v_hat) + eps)
+
+
 def fan_uniform(rng, shape, fan_in):
     """Uniform in ±1 / sqrt(fan_in)."""
     return rng.uniform(-1, 1, shape) / np.sqrt(fan_in)
@@ -496,3 +604,8 @@ def fan_uniform(rng, shape, fan_in):
 def batch_mean(values):
     """Mean over the batch, 0 for an empty one."""
     return np.sum(values) / max(len(values), 1)
+
+
+def cosine(t, lr, steps, final=0.0):
+    """The rate of step t: half a cosine wave from lr down to final."""
+    return final + (lr - final) * (1 + math.cos(math.pi * min(t / steps, 1))) / 2

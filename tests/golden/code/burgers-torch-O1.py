@@ -3,6 +3,8 @@
 Compiled from burgers.flow by flowc 0.1.0 (target torch, -O1).
 """
 
+import math
+
 import torch
 from torch import nn
 
@@ -63,6 +65,30 @@ class BurgersLoss(nn.Module):
         return self.model.loss(x, t, known, in_equation, in_known)
 
 
+def make_optimizer(model):
+    """Return Adam on the model's parameters."""
+    params = model.parameters()
+    # t counts the steps taken, for the learning rate
+    return torch.optim.Adam([{"params": params, "t": 0}], lr=0.01)
+
+
+def train_step(loss_module, optimizer, x, t, known, in_equation, in_known):
+    """Take one step; return the loss before it."""
+    for group in optimizer.param_groups:
+        group["lr"] = cosine(group["t"], 0.01, steps=2000)
+        group["t"] += 1
+    optimizer.zero_grad()
+    loss = loss_module(x, t, known, in_equation, in_known)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
 def batch_mean(values):
     """Mean over the batch, 0 for an empty one."""
     return values.sum() / max(len(values), 1)
+
+
+def cosine(t, lr, steps, final=0.0):
+    """The rate of step t: half a cosine wave from lr down to final."""
+    return final + (lr - final) * (1 + math.cos(math.pi * min(t / steps, 1))) / 2

@@ -45,6 +45,20 @@ class ContractiveLoss(nn.Module):
         return self.model.loss(x, v)
 
 
+def make_optimizer(model):
+    """Return Adam on the model's parameters."""
+    return torch.optim.Adam(model.parameters(), lr=0.01)
+
+
+def train_step(loss_module, optimizer, x, v):
+    """Take one step; return the loss before it."""
+    optimizer.zero_grad()
+    loss = loss_module(x, v)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
 def batch_mean(values):
     """Mean over the batch, 0 for an empty one."""
     return values.sum() / max(len(values), 1)

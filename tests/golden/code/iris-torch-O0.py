@@ -73,6 +73,28 @@ class IrisLoss(nn.Module):
         )
 
 
+def make_optimizer(model):
+    """Return gradient descent on the model's parameters."""
+    return torch.optim.SGD(model.parameters(), lr=0.05)
+
+
+def train_step(
+    loss_module,
+    optimizer,
+    sepal_length,
+    sepal_width,
+    petal_length,
+    petal_width,
+    species,
+):
+    """Take one step; return the loss before it."""
+    optimizer.zero_grad()
+    loss = loss_module(sepal_length, sepal_width, petal_length, petal_width, species)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
 def batch_mean(values):
     """Mean over the batch, 0 for an empty one."""
     return values.sum() / max(len(values), 1)

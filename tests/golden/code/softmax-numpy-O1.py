@@ -63,6 +63,89 @@ def metrics(params, x, y):
     }
 
 
+class Trainer:
+    """Trains a copy of params by gradient descent.
+
+    batch: examples in a step, or "all" in their order. seed: of the shuffles.
+    """
+
+    def __init__(self, params, lr=0.5, batch="all", seed=0):
+        self._params = {
+            name: np.array(params[name], dtype=np.float32) for name in PARAMS
+        }
+        self._arrays = {"params": self._params}
+        self._t = 0  # steps taken
+        self._lr = lr
+        self._batch = batch
+        self._seed = seed
+
+    @property
+    def params(self):
+        """The parameters by name, as views that cannot be written to."""
+        views = {name: w.view() for name, w in self._params.items()}
+        for view in views.values():
+            view.flags.writeable = False
+        return views
+
+    def step(self, x, y, loss=True):
+        """Take one step; return the loss before it, or None with loss=False."""
+        value, grads = loss_and_grad(self._params, x, y)
+        self._update(grads)
+        return value if loss else None
+
+    def run(self, x, y, steps=None, epochs=None, log=1):
+        """Train on the whole data; return the losses before every log-th step.
+
+        Without steps or epochs, 100 epochs; with log=0 no losses.
+        """
+        assert steps is None or epochs is None, "give steps or epochs, not both"
+        x = np.asarray(x, dtype=np.float32)  # (N, 2)
+        y = np.asarray(y, dtype=np.int64)  # (N,)
+        n = len(x)
+        per_epoch = 1 if self._batch == "all" else -(-n // self._batch)
+        if steps is None:
+            steps = (100 if epochs is None else epochs) * per_epoch
+        losses = []
+        for i in range(steps):
+            epoch, k = divmod(self._t, per_epoch)
+            if i == 0 or k == 0:
+                batches = self._batches(epoch, n)
+            rows = batches[k]
+            value = self.step(x[rows], y[rows], loss=log > 0 and i % log == 0)
+            if value is not None:
+                losses.append(value)
+        return np.array(losses)
+
+    def _batches(self, epoch, n):
+        """The rows of each batch of an epoch: shuffled, unless one has them all."""
+        if self._batch == "all":
+            return [slice(None)]
+        order = np.random.default_rng([self._seed, epoch]).permutation(n)
+        return [order[i : i + self._batch] for i in range(0, n, self._batch)]
+
+    def state(self):
+        """Copies of all that a later run needs to go on from here, by name."""
+        found = {"step": np.array(self._t)}
+        for kind, arrays in self._arrays.items():
+            found |= {f"{kind}/{name}": a.copy() for name, a in arrays.items()}
+        return found
+
+    def load_state(self, state):
+        """Go on from where `state` was taken."""
+        self._t = int(state["step"])
+        for kind, arrays in self._arrays.items():
+            for name, array in arrays.items():
+                array[...] = state[f"{kind}/{name}"]
+
+    def _update(self, grads):
+        """Move the parameters along their gradients by the rule of gradient descent."""
+        self._t += 1
+        lr = self._lr
+        for name, g in grads.items():
+            w = self._params[name]
+            w -= lr * g
+
+
 def softmax(x, axis=-1):
     """Exponentials over their sum; the largest entry is taken off first."""
     e = np.exp(x - np.max(x, axis=axis, keepdims=True))

@@ -50,6 +50,20 @@ class PerceptronLoss(nn.Module):
         return self.model.loss(x, y)
 
 
+def make_optimizer(model):
+    """Return gradient descent on the model's parameters."""
+    return torch.optim.SGD(model.parameters(), lr=1.0)
+
+
+def train_step(loss_module, optimizer, x, y):
+    """Take one step; return the loss before it."""
+    optimizer.zero_grad()
+    loss = loss_module(x, y)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
 def batch_mean(values):
     """Mean over the batch, 0 for an empty one."""
     return values.sum() / max(len(values), 1)

@@ -1,0 +1,230 @@
+"""The numpy target's `class Trainer`: the optimiser of the `train` statement, written out.
+
+Assumes a module with `loss_and_grad` and PARAMS. Promises the interface and the order of batches
+of design 3, and torch.optim's rules: the statements of a step are the optimiser's own
+declaration. Only what the settings need is written.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from ..naming import CODE_NAMES, Namer
+from . import source
+from .module import Header
+from .schedule import rate_lines
+from .template import attribute, call, literal, name
+
+LOCALS = ("value", "grads", "losses", "batches", "rows", "per_epoch", "epoch", "i", "k", "n")
+"""The variables of the methods that take the inputs, which may have such names themselves."""
+
+
+def write_trainer(header: Header, inputs: Sequence[str], real: str, convert: Sequence[str]) -> list[str]:
+    """The class as lines.
+
+    inputs: what `step` takes, by name. real: the dtype of the parameters. convert: the
+    statements that make the inputs arrays, two levels deep.
+    """
+    writer = _Trainer(header, inputs, real)
+    methods = [
+        writer.init(),
+        writer.params(),
+        writer.step(),
+        writer.run(convert),
+        writer.batches() if inputs else [],
+        writer.state(),
+        writer.load_state(),
+        writer.update(),
+    ]
+    return [*writer.head(), *(line for method in methods if method for line in ("", *method))]
+
+
+class _Trainer:
+    def __init__(self, header: Header, inputs: Sequence[str], real: str) -> None:
+        assert header.training is not None
+        self.header, self.inputs, self.real = header, list(inputs), real
+        self.optimiser = header.training.optimiser
+        self.training = header.training
+        self.clip = header.training.clip
+        namer = Namer([*CODE_NAMES, *inputs, "steps", "epochs", "log"])
+        self.local = {wanted: namer.unique(wanted) for wanted in LOCALS}
+
+    def head(self) -> list[str]:
+        about = []
+        if self.inputs:
+            about.append('batch: examples in a step, or "all" in their order. seed: of the shuffles.')
+        if self.clip is not None:
+            about.append("clip: a gradient whose norm is greater is scaled down to it.")
+        if self.header.frozen:
+            about.append("frozen: names of parameters that stay as they are.")
+        title = f"Trains a copy of params by {self.optimiser.title}."
+        if not about:
+            return ["class Trainer:", f'    """{title}"""']
+        return ["class Trainer:", f'    """{title}', "", *(f"    {line}" for line in about), '    """']
+
+    def init(self) -> list[str]:
+        values: dict[str, Any] = {"lr": self.optimiser.rate, **self.optimiser.used()}
+        if self.clip is not None:
+            values["clip"] = self.clip
+        if self.inputs:
+            values |= {"batch": self.training.batch, "seed": self.training.seed}
+        if self.header.frozen:
+            values["frozen"] = self.header.frozen
+        defaults = [f"{n}={source.text(_literal(v))}" for n, v in values.items()]
+        slots = self.optimiser.slots()
+        zeros = "{name: np.zeros_like(w) for name, w in self._params.items()}"
+        kept = "".join(f', "{slot}": self._{slot}' for slot in slots)
+        return [
+            *source.signature("__init__", ["self", "params", *defaults], depth=1),
+            "        self._params = {",
+            f"            name: np.array(params[name], dtype={self.real}) for name in PARAMS",
+            "        }",
+            *(f"        self._{slot} = {zeros}" for slot in slots),
+            f'        self._arrays = {{"params": self._params{kept}}}',
+            "        self._t = 0  # steps taken",
+            *(f"        self._{n} = {n}" for n in values),
+        ]
+
+    @staticmethod
+    def params() -> list[str]:
+        return [
+            "    @property",
+            "    def params(self):",
+            '        """The parameters by name, as views that cannot be written to."""',
+            "        views = {name: w.view() for name, w in self._params.items()}",
+            "        for view in views.values():",
+            "            view.flags.writeable = False",
+            "        return views",
+        ]
+
+    # -- what takes the inputs
+
+    def step(self) -> list[str]:
+        value, grads = self.local["value"], self.local["grads"]
+        made = call("loss_and_grad", attribute("self._params"), *(name(i) for i in self.inputs))
+        return [
+            *source.signature("step", ["self", *self.inputs, "loss=True"], depth=1),
+            '        """Take one step; return the loss before it, or None with loss=False."""',
+            *source.assign(f"{value}, {grads}", made, depth=2),
+            f"        self._update({grads})",
+            f"        return {value} if loss else None",
+        ]
+
+    def run(self, convert: Sequence[str]) -> list[str]:
+        v = self.local
+        steps, epochs = self.training.length
+        length = f"{steps} steps" if epochs is None else f"{epochs} epochs"
+        per_epoch = f" * {v['per_epoch']}" if self.inputs else ""
+        chosen = (
+            f"{steps} if epochs is None else epochs{per_epoch}"
+            if epochs is None
+            else f"({epochs} if epochs is None else epochs){per_epoch}"
+        )
+        lines = [
+            *source.signature("run", ["self", *self.inputs, "steps=None", "epochs=None", "log=1"], depth=1),
+            '        """Train on the whole data; return the losses before every log-th step.',
+            "",
+            f"        Without steps or epochs, {length}; with log=0 no losses.",
+            '        """',
+            '        assert steps is None or epochs is None, "give steps or epochs, not both"',
+            *convert,
+        ]
+        if self.inputs:
+            lines.append(f"        {v['n']} = len({self.inputs[0]})")
+            size = f'1 if self._batch == "all" else -(-{v["n"]} // self._batch)'
+            lines.append(f"        {v['per_epoch']} = {size}")
+        lines += ["        if steps is None:", f"            steps = {chosen}"]
+        lines += [f"        {v['losses']} = []", f"        for {v['i']} in range(steps):"]
+        if self.inputs:
+            lines += [
+                f"            {v['epoch']}, {v['k']} = divmod(self._t, {v['per_epoch']})",
+                f"            if {v['i']} == 0 or {v['k']} == 0:",
+                f"                {v['batches']} = self._batches({v['epoch']}, {v['n']})",
+                f"            {v['rows']} = {v['batches']}[{v['k']}]",
+            ]
+        given = [ast.Subscript(name(i), name(v["rows"]), ast.Load()) for i in self.inputs]
+        wanted = ast.parse(f"log > 0 and {v['i']} % log == 0", mode="eval").body
+        return [
+            *lines,
+            *source.assign(v["value"], call("self.step", *given, loss=wanted), depth=3),
+            f"            if {v['value']} is not None:",
+            f"                {v['losses']}.append({v['value']})",
+            f"        return np.array({v['losses']})",
+        ]
+
+    @staticmethod
+    def batches() -> list[str]:
+        return [
+            "    def _batches(self, epoch, n):",
+            '        """The rows of each batch of an epoch: shuffled, unless one has them all."""',
+            '        if self._batch == "all":',
+            "            return [slice(None)]",
+            "        order = np.random.default_rng([self._seed, epoch]).permutation(n)",
+            "        return [order[i : i + self._batch] for i in range(0, n, self._batch)]",
+        ]
+
+    # -- what does not
+
+    @staticmethod
+    def state() -> list[str]:
+        return [
+            "    def state(self):",
+            '        """Copies of all that a later run needs to go on from here, by name."""',
+            '        found = {"step": np.array(self._t)}',
+            "        for kind, arrays in self._arrays.items():",
+            '            found |= {f"{kind}/{name}": a.copy() for name, a in arrays.items()}',
+            "        return found",
+        ]
+
+    @staticmethod
+    def load_state() -> list[str]:
+        return [
+            "    def load_state(self, state):",
+            '        """Go on from where `state` was taken."""',
+            '        self._t = int(state["step"])',
+            "        for kind, arrays in self._arrays.items():",
+            "            for name, array in arrays.items():",
+            '                array[...] = state[f"{kind}/{name}"]',
+        ]
+
+    def update(self) -> list[str]:
+        before, statements = self.optimiser.before(), self.optimiser.update()
+        words = set(re.findall(r"\w+", " ".join(statements)))
+        lines = [
+            "    def _update(self, grads):",
+            f'        """Move the parameters along their gradients by the rule of {self.optimiser.title}."""',
+        ]
+        if self.optimiser.schedule is not None:
+            lines += rate_lines(self.training, self.header.renamed, "lr", "self._t", "self._lr", 2)
+            words.discard("lr")
+        lines.append("        self._t += 1")
+        lines += ["        " + re.sub(r"= (\w+)$", r"= self._\1", line) for line in before]
+        lines += _unpack([n for n in ("lr", *self.optimiser.used(), "t") if n in words])
+        if self.header.frozen:
+            lines.append("        grads = {n: g for n, g in grads.items() if n not in self._frozen}")
+        if self.clip is not None:
+            lines += [
+                "        norm = np.sqrt(sum(np.sum(g * g) for g in grads.values()))",
+                "        scale = np.minimum(self._clip / (norm + 1e-6), 1)",
+            ]
+            statements = ["g = scale * g", *statements]
+        slots = self.optimiser.slots()
+        values = ", ".join(["w", *slots])
+        held = ", ".join(["self._params[name]", *(f"self._{slot}[name]" for slot in slots)])
+        lines += ["        for name, g in grads.items():", f"            {values} = {held}"]
+        return [*lines, *(f"            {line}" for line in statements)]
+
+
+def _unpack(names: Sequence[str]) -> list[str]:
+    """Hyperparameters as variables, on one line where they fit."""
+    together = f"        {', '.join(names)} = {', '.join(f'self._{n}' for n in names)}"
+    if not names or len(together) <= source.WIDTH:
+        return [together] if names else []
+    return [f"        {n} = self._{n}" for n in names]
+
+
+def _literal(value: Any) -> ast.expr:
+    return literal(value, "np", lambda size: ast.Constant(size.value))
