@@ -110,6 +110,28 @@ def mlp_2_3_2(params, x, y):
     return float(loss), {f"f.{name}": grad for name, grad in grads.items()}
 
 
+def xor_learned(params, x, y):
+    """Two tanh circles and one behind them, each ξ by its name; the mean squared error."""
+    x = np.asarray(x, dtype=np.float32)
+    y = np.asarray(y, dtype=np.float32)
+    b_h, w_x_h, b_f, w_h_f = (params[name] for name in ("b_h", "w_x_h", "b_f", "w_h_f"))
+    xi_h = x @ w_x_h.T + b_h
+    h = np.tanh(xi_h)
+    xi_f = h @ w_h_f + b_f
+    f = np.tanh(xi_f)
+    e = f - y
+    loss = np.mean(e**2)
+    d_f = 2 * e / len(x)
+    d_xi_f = d_f * (1 - f**2)
+    d_w_h_f = d_xi_f @ h
+    d_b_f = np.sum(d_xi_f)
+    d_h = np.outer(d_xi_f, w_h_f)
+    d_xi_h = d_h * (1 - h**2)
+    d_w_x_h = d_xi_h.T @ x
+    d_b_h = np.sum(d_xi_h, axis=0)
+    return float(loss), {"b_h": d_b_h, "w_x_h": d_w_x_h, "b_f": d_b_f, "w_h_f": d_w_h_f}
+
+
 # ---------------------------------------------------------------------------------------
 # Not counted
 

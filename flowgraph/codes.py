@@ -38,6 +38,8 @@ CODES: dict[str, str] = {
     "E0211": "a number known at compile time is needed",
     "E0212": "this part of the language is not compiled by this version",
     "E0213": "arithmetic at compile time has no result",
+    "E0214": "a block calls itself",
+    "E0215": "a file cannot be used by a diagram",
     # types and shapes
     "E0301": "a size cannot be inferred",
     "E0302": "a size is not a whole number, or is negative",

@@ -6,24 +6,23 @@ carries diagnostics; `Diagram.warnings` holds what compiles and yet cannot be me
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import Diagnostic, Diagnostics, FlowError, InternalError, Source, fail
+from .errors import Diagnostic, Diagnostics, FlowError, InternalError, Source, Span, fail
 from .graph import Graph
 from .lower import DEFAULT_MAX_NODES, Program, lower
 from .lower.early import refuse_early
 from .lower.echo import without_echoes
 from .lower.program import DEFAULT_TRAINING, Training
 from .parse import parse, paused_collector, read_source
-from .passes.autodiff import Jvp, Vjp
-from .passes.base import Observer, Pass, Pipeline
+from .passes.autodiff import Vjp
+from .passes.base import Observer, Pipeline
 from .passes.batch import Batch
-from .passes.cancel import Cancel
 from .passes.check import Check
-from .passes.cse import Cse
 from .passes.dce import Dce
 from .passes.expand_grad import ExpandDerivatives
 from .passes.fold import Fold
@@ -31,16 +30,14 @@ from .passes.infer import InferTypes
 from .passes.inline import Inline
 from .passes.keep import Keep
 from .passes.learn import Learn, staying
-from .passes.per_example import PerExample
-from .passes.pick import Pick
-from .passes.signs import Signs
 from .passes.simplify import Simplify
-from .passes.split_sums import SplitSums
+from .pipelines import TIDY, derivative_pipeline, pipeline
 from .syntax import File
 from .version import __version__
 
 if TYPE_CHECKING:
     from .run import Run
+    from .train.report import Trained
     from .verify_report import Verification
 
 TARGETS = ("numpy", "torch")
@@ -50,33 +47,6 @@ STAGES = ("ast", "graph", "typed", "batched", "grad", "optimised", "code")
 
 UNNAMED = ("", "-", "<stdin>")
 """Paths that give a diagram no name."""
-
-DERIVED: dict[str, tuple[Pass, ...]] = {
-    "loss_and_grad": (Keep(("loss",)), Vjp()),
-    "vjp": (Keep(("loss",)), Vjp()),
-    "jvp": (Keep(("loss",)), Jvp()),
-    "hvp": (Keep(("loss",)), Vjp(), Keep(("gradient",)), Jvp(), Keep(("gradient_dot",))),
-    "per_example_grad": (PerExample(),),
-}
-"""The emitted functions with derivatives, each with the passes that differentiate."""
-
-BEFORE_BATCHING = ("per_example_grad",)
-"""Those of them that differentiate the loss of one example, and are batched after it."""
-
-TIDY: tuple[Pass, ...] = (
-    Cancel(),
-    Simplify(),
-    Cancel(),
-    Pick(),
-    Signs(),
-    Simplify(),
-    Cse(),
-    Simplify(),
-    Cancel(),
-    Simplify(),
-    Dce(),
-)
-"""What makes a derived graph readable."""
 
 EXTRAS = {"numpy": ("jvp", "hvp", "per_example_grad"), "torch": ("vjp",)}
 """What `--with` may ask for, by target."""
@@ -108,13 +78,16 @@ class Diagram:
         rest = Diagnostics()
         name = Path(self.source.path).stem if self.source.path not in UNNAMED else "diagram"
         try:
-            self.program: Program = lower(self.file, rest, name=name, settings=settings, max_nodes=max_nodes)
+            self.program: Program = lower(
+                self.file, rest, name=name, settings=settings, max_nodes=max_nodes, read=_read_used
+            )
             is_whole = not rest.has_errors and not broken
             typed = Pipeline((InferTypes(rest), Check(rest))).run(self.program.graph)
             if is_whole:
                 self._check_data(rest)
             if not rest.has_errors and not broken:
-                self.expanded: Graph = Pipeline((ExpandDerivatives(rest), self._learn(rest))).run(typed)
+                passes = (Inline(), ExpandDerivatives(rest), self._learn(rest))
+                self.expanded: Graph = Pipeline(passes).run(typed)
         except FlowError as error:
             rest = Diagnostics(list(error.diagnostics))
         found.items += without_echoes(rest.items, found.items, self.file) if broken else rest.items
@@ -283,6 +256,51 @@ class Diagram:
 
         return run_program(self.program, self.expanded, self.source.path, inputs, data, params, seed)
 
+    def train(
+        self,
+        data: str | Path | None = None,
+        *,
+        target: str = "numpy",
+        params: str | Path | Mapping[str, Any] | None = None,
+        epochs: int | None = None,
+        steps: int | None = None,
+        batch: int | str | None = None,
+        lr: float | None = None,
+        seed: int | None = None,
+        dtype: str = "float32",
+        out: str | Path | None = None,
+        resume: bool = False,
+        device: str | None = None,
+        log: int | None = None,
+        save_every: int | None = None,
+        split: float | None = None,
+        allow_nan: bool = False,
+        stream: bool | None = None,
+        detect_anomaly: bool = False,
+        fsdp: bool = False,
+        progress: bool = False,
+    ) -> Trained:
+        """Train on the file's data, or on those of another file. Raises FlowError, ValueError.
+
+        epochs, steps, batch (or "all"), lr, seed: in place of the `train` statement's; lr goes into
+        a schedule. params: first parameters, as `run` takes them. out: a folder for parameters,
+        log and checkpoints; resume: go on with the run there. log, save_every: steps between two
+        rows of the log, and two checkpoints. split: the share of the rows for training, 1 for all.
+        allow_nan: let nan in the data pass. stream: leave the rows in their file; None: where it
+        is large. device, fsdp: of the torch target. detect_anomaly: look at all parameters after
+        every step. progress: show it on standard error.
+        """
+        if target not in TARGETS or dtype not in DTYPES:
+            raise ValueError(f"no target {target!r} or dtype {dtype!r}")
+        from .train.progress import Silent, reporter_for
+        from .train.start import Wishes, start
+
+        wishes = Wishes(
+            data, target, params, epochs, steps, batch, lr, seed, dtype, out, resume, device, log,
+            save_every, split, allow_nan, stream, detect_anomaly, fsdp,
+        )  # fmt: skip
+        return start(self, wishes, reporter_for(sys.stderr) if progress else Silent())
+
     def verify(
         self,
         data: Any = None,
@@ -309,24 +327,13 @@ class Diagram:
         )  # fmt: skip
 
 
-def pipeline(level: int) -> Pipeline:
-    """The passes from a typed graph to what is emitted at a level."""
-    if level == 0:
-        return Pipeline((Batch(), Inline(), SplitSums()))
-    return Pipeline((Fold(), Simplify(), Batch(), Inline(), *TIDY, SplitSums()))
-
-
-def derivative_pipeline(level: int, function: str) -> Pipeline:
-    """The passes from a typed graph to what a function with derivatives is emitted from."""
-    differentiate = DERIVED[function]
-    batch = (Batch(), Inline())
-    if level == 0:
-        steps = (*differentiate, *batch) if function in BEFORE_BATCHING else (*batch, *differentiate)
-        return Pipeline((*steps, SplitSums()))
-    if function in BEFORE_BATCHING:
-        return Pipeline((Fold(), *TIDY, *differentiate, Dce(), Fold(), *TIDY, *batch, *TIDY, SplitSums()))
-    before = (Fold(), Simplify(), *batch, *TIDY)
-    return Pipeline((*before, *differentiate, Dce(), Fold(), *TIDY, SplitSums()))
+def _read_used(path: str, place: Span, found: Diagnostics) -> File | None:
+    """The syntax tree of a file that a diagram uses; what keeps it from being read is told at `place`."""
+    mistakes = Diagnostics()
+    source = read_source(path, mistakes)
+    for mistake in mistakes.items:
+        found.report(mistake.code, mistake.message, place, "used here", help=mistake.help)
+    return None if source is None else parse(source, found)
 
 
 def load(

@@ -21,11 +21,15 @@ from .data.load import load_data
 from .data.table import Table
 from .errors import Diagnostics, FlowError, fail
 from .graph import Graph
-from .lower.program import Program
+from .lower.program import DEFAULT_TRAINING, Program, Training
+from .passes.learn import staying
 from .passes.simulate import ShapeClash, simulate
 from .run import find_params
 from .verify_cases import EXAMPLES, beside, data_case, random_case
 from .verify_compare import (
+    NOISE,
+    NOISE_SINGLE,
+    TIMES,
     VALUES,
     WRITTEN,
     Arrays,
@@ -40,12 +44,7 @@ from .verify_culprits import Emit, culprits
 from .verify_differences import compare_differences
 from .verify_engines import Case, Engine, NumpyModule, Simulator, TorchModule, asked
 from .verify_report import Row, Verification
-
-NOISE, NOISE_SINGLE = 2.0**-50, 2.0**-21
-"""The relative error given to every operation to see what rounding does: a few units."""
-
-TIMES = 8
-"""A difference of at most so many times what such errors did counts as rounding."""
+from .verify_training import Steps
 
 ROWS = 32
 """Rows of the data that are looked at unless more are asked for."""
@@ -85,6 +84,7 @@ def verify_program(
         verifier.compare_init(engines, first)
     for case in cases:
         verifier.compare(case, engines)
+    verifier.compare_training(program.training or DEFAULT_TRAINING, cases, engines)
     verifier.blame()
     return verifier.report
 
@@ -203,6 +203,22 @@ class _Verifier:
         if asked(case, self.graph)[1]:
             for row in compare_differences(self.simulator, case, self.seed):
                 self._add(row, case)
+
+    def compare_training(self, training: Training, cases: Sequence[Case], engines: Sequence[Engine]) -> None:
+        """A few steps of training, on the cases that have a loss with a gradient."""
+        frozen = staying(self.graph, training.freeze)
+        if len(frozen) == len(self.graph.params):
+            return
+        for case in cases:
+            if not asked(case, self.graph)[1]:
+                continue
+            steps = Steps(self.simulator, training, frozen, case, self.seed)
+            self.report.head += steps.remarks()
+            rows = [row for engine in engines for row in steps.rows(engine)]
+            for row in rows:
+                self._add(row, case)
+            if any(row.status == "DIFFERS" for row in rows) and not self.report.blamed:
+                self.report.blamed += steps.culprits()
 
     def _answer(self, engine: Engine, case: Case) -> Quantities | None:
         """What an engine gives; what it raises is a disagreement, since the simulator raised nothing."""

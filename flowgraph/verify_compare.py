@@ -19,6 +19,12 @@ VALUES, DERIVATIVES, AUTOGRAD, DIFFERENCES, SINGLE = 1e-11, 1e-10, 1e-7, 1e-6, 2
 derivatives, which have a constant of hardsigmoid in single precision; of central differences; of
 float32."""
 
+NOISE, NOISE_SINGLE = 2.0**-50, 2.0**-21
+"""The relative error given to every operation to see what rounding does: a few units."""
+
+TIMES = 8
+"""A difference of at most so many times what such errors did counts as rounding."""
+
 WRITTEN = " (written out)"
 
 GROUPS = {

@@ -118,12 +118,12 @@ class Simulator:
         if not has_loss:
             found.pop("loss", None)
         if has_gradient:
-            found |= self._each(case)
+            found |= self._each(case, noise, rng)
         return found
 
-    def _each(self, case: Case) -> Quantities:
+    def _each(self, case: Case, noise: float, rng: np.random.Generator) -> Quantities:
         """The gradient of every example by itself."""
-        each = [self.gradient(case.only(i)) for i in range(len(case.rows))]
+        each = [self.gradient(case.only(i), noise=noise, rng=rng) for i in range(len(case.rows))]
         return {
             f"each gradient {n}": np.reshape([g[f"gradient {n}"] for g in each], (len(each), *a.shape))
             for n, a in case.params.items()
@@ -143,10 +143,18 @@ class Simulator:
         known = simulate(self.loss_graph, self.values(case, self.loss_graph) | (held or {}))
         return np.array([sum(float(known[r.node]) for r in self.loss_graph.results)])
 
-    def gradient(self, case: Case, held: Arrays | None = None) -> Quantities:
-        """The gradient alone; held: values of nodes that do not move."""
-        known = simulate(self.parts[1], self.values(case, self.parts[1]) | (held or {}))
-        return _results(self.parts[1], known, True)
+    def gradient(
+        self,
+        case: Case,
+        held: Arrays | None = None,
+        noise: float = 0.0,
+        rng: np.random.Generator | None = None,
+    ) -> Quantities:
+        """The gradient alone; held: values of nodes that do not move. noise: as in `quantities`."""
+        graph = self.parts[1]
+        values = self.values(case, graph) | (held or {})
+        known = roughly(graph, values, noise, rng) if noise and rng else simulate(graph, values)
+        return _results(graph, known, True)
 
     def cut(self, case: Case, order: int = 1) -> Arrays:
         """The values that pass no gradient, of the loss or (order 2) of the gradient."""

@@ -16,9 +16,12 @@ this diagram. kink: a derivative that is a matter of convention at this very poi
 beside it.
 """
 
+TRAINING_STEPS = 5
+TRAINED = f"parameters after {TRAINING_STEPS} steps"
+
 QUANTITIES = (
     "init", "outputs", "loss", "metrics", "gradient", "gradient written out", "gradient per example",
-    "jvp", "hvp",
+    "jvp", "hvp", TRAINED,
 )  # fmt: skip
 """In the order of the table."""
 

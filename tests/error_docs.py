@@ -43,14 +43,18 @@ CHAPTERS = {
     "E05": "Data, and values given at run time",
     "E06": "Targets",
     "E07": "The command",
+    "E08": "Training",
     "E09": "Limits",
     "W01": "Warnings: names and nodes",
     "W02": "Warnings: wires",
     "W03": "Warnings: what cannot learn",
     "W04": "Warnings: derivatives",
+    "W08": "Warnings: training",
 }
 
 
+TRAINED = "input x\ntarget y\nparam a = 1\nf = a * x^3\nloss mse(f, y)\ntrain sgd(lr=10), steps=50\n"
+SUMS = "data 5 { x = linspace(1, 2); y = x }\n"
 VECTOR = "input x : [3]\ny = 2 * x\n"
 PLAIN = "input x\ny = 2 * x\n"
 FITTED = "input x\ntarget t\nparam w = 1.0\noutput y = w * x\nloss mse(y, t)\n"
@@ -85,12 +89,28 @@ COMMANDS = {
     "E0603": Command("flowc compile file.flow --with jvp", {"file.flow": PLAIN}, ("file.flow",)),
     "E0701": Command("flowc compile file.flow -o none/file.py", {"file.flow": PLAIN}),
     "E0703": Command("flowc fmt --check file.flow", {"file.flow": "input   x\ny = 2*x\n"}, ("file.flow",)),
+    "E0801": Command(
+        "flowc train file.flow",
+        {"file.flow": "input x\ntarget y\nf = 2 * x\nloss mse(f, y)\n" + SUMS},
+        ("file.flow",),
+    ),
+    "E0804": Command("flowc train file.flow --out notes", {"file.flow": TRAINED + SUMS, "notes": "mine"}),
+    "E0805": Command("flowc train file.flow", {"file.flow": TRAINED + SUMS}, ("file.flow",)),
     "E0902": Command("flowc check file.flow", {"file.flow": f"input {'x' * 201}\n"}),
     "E0903": Command("flowc check file.flow", {"file.flow": f"input x\ny = {'(' * 201}x{')' * 201}\n"}),
 }
 
 REMARKS = {
     "E0604": "Only `flowc verify` says this, of two ways to compute the same that do not agree.",
+    "E0605": "PyTorch and pyarrow are optional: `pip install 'flowgraph[torch]'` and `'flowgraph[data]'`.",
+    "E0802": "`flowc train --resume` says this of a file that is damaged, cut, or no checkpoint at all;\n"
+    "[checkpoints.md](checkpoints.md) says how that is found out. A good older one is used (W0801).",
+    "E0803": "`flowc train --resume` says this, with the differences, where diagram, data or settings\n"
+    "are not those of the run: [checkpoints.md](checkpoints.md).",
+    "E0806": "`--device` names what the machine has not, or processes do not find each other:\n"
+    "[scaling.md](scaling.md).",
+    "W0801": "The newest checkpoint is damaged, and the one before it is used: the steps between are\n"
+    "taken again.",
 }
 
 

@@ -2,20 +2,22 @@
 
 A block marked `flow` in the language reference compiles in both targets without a warning, and
 runs where it has data. The words after `flow` say what else is to be expected: `error CODE`, `warning CODE`,
-`needs FILE` (data that do not exist here), `later` (parsed, not compiled yet).
+`needs FILE` (data that do not exist here), `uses FILE` (blocks of the first example of them), `later`
+(parsed, not compiled yet).
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 from running import EMITTED, HAS_TORCH, ROOT, SIMULATOR, initial, same
 
 from flowgraph.data.load import check_data, load_data
-from flowgraph.diagram import Diagram, loads
+from flowgraph.diagram import Diagram, load, loads
 from flowgraph.errors import Diagnostics, FlowError
 from flowgraph.ops import OPS
 from flowgraph.ops.init import INITS
@@ -98,6 +100,16 @@ def test_block_with_a_file(block: Block) -> None:
     assert found.items == []
 
 
+@pytest.mark.parametrize("block", of_kind("uses"))
+def test_block_that_uses_a_file(block: Block, tmp_path: Path) -> None:
+    blocks = next(b.text for b in BLOCKS if b.text.startswith("block "))
+    (tmp_path / block.words[1]).write_text(blocks, encoding="utf-8")
+    (tmp_path / "main.flow").write_text(block.text, encoding="utf-8")
+    diagram = load(tmp_path / "main.flow")
+    assert diagram.warnings == ()
+    assert_compiles(diagram)
+
+
 @pytest.mark.parametrize("block", of_kind("error"))
 def test_block_with_an_error(block: Block) -> None:
     with pytest.raises(FlowError) as caught:
@@ -123,7 +135,7 @@ def test_block_of_a_later_version(block: Block) -> None:
 
 def test_no_block_is_overlooked() -> None:
     kinds = {b.words[0] for b in BLOCKS if b.words}
-    assert kinds == {"needs", "error", "warning", "later"}
+    assert kinds == {"needs", "uses", "error", "warning", "later"}
     assert LANGUAGE.count("```") == 2 * len(BLOCKS)
 
 

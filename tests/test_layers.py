@@ -18,15 +18,15 @@ LEVELS = [
     {"passes"},
     {"parse", "format", "lower"},
     {"emit", "data"},
-    {"run", "explain"},
-    {"verify"},
+    {"pipelines", "run", "explain"},
+    {"verify", "train"},
     {"diagram"},
     {"cli", "__init__"},
     {"__main__"},
 ]
 """Modules and packages of `flowgraph`, from the ground up; one may import what stands lower."""
 
-HEAVY = {"torch", "matplotlib", "onnx", "rich", "scipy", "safetensors"}
+HEAVY = {"torch", "matplotlib", "onnx", "rich", "scipy", "safetensors", "pyarrow"}
 """Never imported at the top of a module: only where they are used."""
 
 LONG = {
@@ -37,8 +37,12 @@ LONG = {
 
 
 def level_of(module: str) -> int:
-    """The level of a module of the package, by the first part of its name before `_`."""
-    head = module.split(".")[0]
+    """The level of a module of the package, by the first part of its name before `_`.
+
+    What is started as a program stands above all, in whatever package.
+    """
+    parts = module.split(".")
+    head = parts[-1] if parts[-1] == "__main__" else parts[0]
     for name in (head, head.split("_")[0]):
         for number, names in enumerate(LEVELS):
             if name in names:

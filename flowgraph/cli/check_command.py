@@ -46,23 +46,21 @@ def command(
     return 1 if failed else 0
 
 
-def _rows(diagram: Diagram) -> list[tuple[str, list[int], int, str]]:
-    """Name, shape, line and statement of every parameter, in order of declaration."""
+def _rows(diagram: Diagram) -> list[tuple[str, list[int], str, int, str]]:
+    """Name, shape, file, line and statement of every parameter, in order of declaration."""
     rows = []
     for name in diagram.graph.params:
         node = diagram.graph[name]
+        source = diagram.source if node.span is None else node.span.source
         line = node.span.line if node.span is not None else 0
-        text = " ".join(diagram.source.line(line).split()) if line else ""
+        text = " ".join(source.line(line).split()) if line else ""
         shape = [int(str(size)) for size in node.type.shape]
-        rows.append((str(node.hint), shape, line, text))
+        rows.append((str(node.hint), shape, source.path, line, text))
     return rows
 
 
 def _params(diagram: Diagram) -> str:
-    rows = [
-        (name, str(shape), f"{diagram.source.path}:{line}: {text}")
-        for name, shape, line, text in _rows(diagram)
-    ]
+    rows = [(name, str(shape), f"{path}:{line}: {text}") for name, shape, path, line, text in _rows(diagram)]
     if not rows:
         return f"{diagram.source.path}: no parameters\n"
     first, second = (max(len(row[i]) for row in rows) for i in (0, 1))
@@ -71,7 +69,6 @@ def _params(diagram: Diagram) -> str:
 
 def _json_params(diagram: Diagram) -> str:
     return "".join(
-        json.dumps({"param": name, "shape": shape, "file": diagram.source.path, "line": line, "text": text})
-        + "\n"
-        for name, shape, line, text in _rows(diagram)
+        json.dumps({"param": name, "shape": shape, "file": path, "line": line, "text": text}) + "\n"
+        for name, shape, path, line, text in _rows(diagram)
     )

@@ -25,6 +25,7 @@ COMMANDS = {
     "check": "Parse and type files; report every error and warning.",
     "compile": "Compile a file to a numpy or PyTorch module, or print a stage.",
     "run": "Simulate a file on data or on the values given.",
+    "train": "Train a file on its data, in numpy or PyTorch.",
     "verify": "Compare simulator, numpy, PyTorch and central differences.",
     "explain": "Print the equations, forward and backward.",
     "fmt": "Bring files into the canonical form.",

@@ -13,7 +13,7 @@ from .output import Output
 @click.command("run")
 @click.argument("file", type=FILE)
 @in_option
-@click.option("--data", type=FILE, metavar="FILE", help="A csv, npz, npy or safetensors file of examples.")
+@click.option("--data", type=FILE, metavar="FILE", help="Examples: csv, npz, npy, safetensors, parquet.")
 @click.option("--params", type=FILE, metavar="FILE", help="A npz or safetensors file of parameters.")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the initial parameters."

@@ -7,6 +7,7 @@ error is the file and the line it stands on.
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,28 +18,37 @@ from ..errors import Diagnostics, Span, shorten
 from .files import report_unusable
 from .table import (
     MAX_PROBLEMS,
+    MISSING_CURE,
+    NAN_CURE,
     Match,
     Misfit,
     Table,
     Wanted,
-    extra_text,
     fit_values,
+    header_problems,
     labels_of,
     match_columns,
-    missing_text,
-    needs,
+    says_missing,
+    says_not_finite,
 )
 
 BLOCK = 4096
 
 
 def read_csv(
-    path: Path, wanted: Sequence[Wanted], found: Diagnostics, span: Span | None, *, targets: bool
+    path: Path,
+    wanted: Sequence[Wanted],
+    found: Diagnostics,
+    span: Span | None,
+    *,
+    targets: bool,
+    allow_nan: bool = False,
 ) -> Table | None:
     """The examples of a file, or None with the errors reported. Reports E0501 to E0503, E0307."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return _Csv(str(path), csv.reader(file, strict=True), wanted, found).read(targets)
+            rows = csv.reader(file, strict=True)
+            return _Csv(str(path), rows, wanted, found, allow_nan).read(targets)
     except (csv.Error, OSError) as error:
         report_unusable(found, str(path), str(error), span, "save it as comma-separated text")
     except UnicodeDecodeError as error:
@@ -50,8 +60,11 @@ def read_csv(
 class _Csv:
     """One file being read; `lines` are the line numbers of the examples so far."""
 
-    def __init__(self, path: str, reader: Any, wanted: Sequence[Wanted], found: Diagnostics) -> None:
+    def __init__(
+        self, path: str, reader: Any, wanted: Sequence[Wanted], found: Diagnostics, allow_nan: bool
+    ) -> None:
         self.path = path
+        self.allow_nan = allow_nan
         self.reader = reader
         self.wanted = wanted
         self.found = found
@@ -92,25 +105,17 @@ class _Csv:
         )
 
     def _check_header(self, targets: bool) -> bool:
-        for index, name in enumerate(self.header):
-            if name in self.header[:index]:
-                self.report(1, "E0502", f"the column `{shorten(name)}` is given twice", "keep one of them")
-            elif index in self.match.extra:
-                self.report(1, "E0502", *extra_text(name, self.wanted))
-            if self.errors >= MAX_PROBLEMS:
-                break
-        for column in needs(self.match, self.wanted, targets=targets):
-            said, cure = missing_text(column, self.match.missing[column.name])
+        if not self.header:
+            columns = ", ".join(f"`{c.name}`" for c in self.wanted[:8])
+            cure = f"the file is empty; its first line names the columns, here {columns}"
+            self.report(1, "E0502", "the file has no columns", cure)
+            return False
+        problems = header_problems(self.header, self.match, self.wanted, targets=targets)
+        for said, cure in itertools.islice(problems, MAX_PROBLEMS):
             self.report(1, "E0502", said, self._header_cure() or cure)
-        for column in self.wanted:
-            if column.shape and column.name in self.match.whole:
-                said, cure = missing_text(column, [f"{column.name}0"])
-                self.report(1, "E0502", said, cure)
         return not self.errors
 
     def _header_cure(self) -> str:
-        if not self.header:
-            return "the file is empty; its first line names the columns"
         if len(self.header) == 1 and any(c in self.header[0] for c in ";\t"):
             return "separate the columns by commas"
         if all(_number(name) is not None for name in self.header):
@@ -142,17 +147,19 @@ class _Csv:
         """A block's cells of a column: text for classes, else arrays [rows, entries]."""
         places = self.match.columns_of(column.name)
         if column.type.elem.kind == "class":
+            self._check_labels(column, places, rows, first)
             return [[row[i] for i in places] for row in rows]
         whole = column.type.elem.kind in ("int", "bool")
         if not whole and (array := _real_block(rows, places)) is not None:
             return [array]
-        read = _whole if whole else _number
+        read = _whole if whole else _any_number if self.allow_nan else _number
         numbers: list[Any] = []
         for number, row in enumerate(rows):
             for place in places:
                 value = read(row[place])
                 if value is None:
-                    self._bad_cell(self.header[place], row[place], self.lines[first + number], whole)
+                    need = "a whole number" if whole else "a number"
+                    self._bad_cell(self.header[place], row[place], self.lines[first + number], need)
                     value = 0
                     if self.errors >= MAX_PROBLEMS:
                         return []
@@ -164,12 +171,26 @@ class _Csv:
             self.report(self.lines[first], "E0503", f"a number of `{column.name}` is too large", "")
             return []
 
-    def _bad_cell(self, name: str, text: str, line: int, whole: bool) -> None:
+    def _check_labels(self, column: Wanted, places: list[int], rows: list[list[str]], first: int) -> None:
+        """Report cells that hold no label at all."""
+        texts = {row[place] for row in rows for place in places}
+        bad = {t for t in texts if says_missing(t) and t.strip() not in column.type.elem.names}
+        if not bad:
+            return
+        for number, row in enumerate(rows):
+            for place in places:
+                if row[place] in bad and self.errors < MAX_PROBLEMS:
+                    self._bad_cell(self.header[place], row[place], self.lines[first + number], "a label")
+
+    def _bad_cell(self, name: str, text: str, line: int, need: str) -> None:
+        """Report a cell that is not what is needed: "a number", "a whole number" or "a label"."""
         what = "is empty" if not text.strip() else f"holds `{shorten(text, 40)}`"
-        need = "a whole number" if whole else "a number"
-        if text.strip().lower() in ("nan", "inf", "-inf", "infinity", "-infinity", "na", "null", "none"):
-            need = "a finite number; fill in or leave out such rows"
-        self.report(line, "E0503", f"the column `{shorten(name)}` {what}", f"it must be {need}")
+        cure = f"it must be {need}"
+        if says_not_finite(text) and need == "a number":
+            cure = f"it must be finite: {NAN_CURE}"
+        elif says_missing(text) or text.strip().lower() in ("na", "null", "none"):
+            cure += f"; {MISSING_CURE}"
+        self.report(line, "E0503", f"the column `{shorten(name)}` {what}", cure)
 
     def _finish(self, column: Wanted, parts: list[Any]) -> tuple[np.ndarray | None, tuple[str, ...]]:
         """A column's blocks as one array, and the names of its classes."""
@@ -186,15 +207,17 @@ class _Csv:
                 array = np.concatenate(parts) if parts else np.zeros((0, entries), dtype)
             if shape == (-1,):
                 shape = (entries,)
-            return fit_values(array, column, labels).reshape(count, *shape), labels
+            array = array.reshape(count, *shape)
+            return fit_values(array, column, labels, finite=not self.allow_nan), labels
         except Misfit as error:
-            line = 1 if error.row is None else self.lines[error.row]
+            line = None if error.row is None else self.lines[error.row]
             self.report(line, error.code, error.message, error.help)
             return None, ()
 
-    def report(self, line: int, code: str, message: str, help: str) -> None:
+    def report(self, line: int | None, code: str, message: str, help: str) -> None:
         self.errors += 1
-        self.found.report(code, message, help=help, path=f"{self.path}:{line}")
+        path = self.path if line is None else f"{self.path}:{line}"
+        self.found.report(code, message, help=help, path=path)
 
 
 def _real_block(rows: list[list[str]], places: list[int]) -> np.ndarray | None:
@@ -216,6 +239,11 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return value if value - value == 0 and "_" not in text else None
+
+
+def _any_number(text: str) -> float | None:
+    """A number, also nan and the infinities written as such; 1e999 is none."""
+    return float(text) if says_not_finite(text) else _number(text)
 
 
 def _whole(text: str) -> int | None:

@@ -7,8 +7,9 @@ from stat import S_ISDIR, S_ISREG
 
 from ..errors import Diagnostics, Span, shorten
 
-FORMATS = (".csv", ".npz", ".npy", ".safetensors")
+FORMATS = (".csv", ".npz", ".npy", ".safetensors", ".parquet")
 MAX_BYTES = 4 * 2**30
+"""No file larger than this is read whole."""
 
 
 def report_unusable(found: Diagnostics, path: str, why: str, span: Span | None, help: str) -> None:
@@ -27,8 +28,8 @@ def check_format(path: str, found: Diagnostics, span: Span | None) -> bool:
     return False
 
 
-def check_file(path: Path, found: Diagnostics, span: Span | None) -> bool:
-    """Whether a path is a regular file of a size that can be read."""
+def check_file(path: Path, found: Diagnostics, span: Span | None, limit: float = MAX_BYTES) -> bool:
+    """Whether a path is a regular file of at most `limit` bytes."""
     try:
         stat = path.stat()
     except (OSError, ValueError) as error:
@@ -40,7 +41,8 @@ def check_file(path: Path, found: Diagnostics, span: Span | None) -> bool:
         kind = "a directory" if S_ISDIR(stat.st_mode) else "not a regular file"
         report_unusable(found, str(path), f"it is {kind}", span, "name a file")
         return False
-    if stat.st_size > MAX_BYTES:
-        report_unusable(found, str(path), f"it is larger than {MAX_BYTES} bytes", span, "use a part of it")
+    if stat.st_size > limit:
+        cure = "use a part of it, or save it as npy, npz (np.savez) or Parquet, which train by batches"
+        report_unusable(found, str(path), f"it is larger than {limit} bytes", span, cure)
         return False
     return True

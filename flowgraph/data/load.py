@@ -42,16 +42,17 @@ def load_data(
     path: str | Path | None = None,
     targets: bool = False,
     seed: int = 0,
+    allow_nan: bool = False,
 ) -> Table | None:
     """The examples as arrays, or None with the errors reported to `found`.
 
     base_dir: the folder that paths in the file are relative to. path: a file to be read in
     place of the file's own data. targets: whether every target needs its column. seed: of
-    generated random columns.
+    generated random columns. allow_nan: whether real columns may hold nan and infinities.
     """
     statement, wanted = program.data, wanted_columns(program)
     if path is not None:
-        return read_file(Path(path), wanted, found, None, targets=targets)
+        return read_file(Path(path), wanted, found, None, targets=targets, allow_nan=allow_nan)
     if isinstance(statement, DataTableStmt):
         from .inline import read_table
 
@@ -60,11 +61,11 @@ def load_data(
         from .made import check_made, read_made
 
         made = check_made(statement, program, wanted, found, targets=targets)
-        return None if made is None else read_made(made, wanted, found, seed)
+        return None if made is None else read_made(made, wanted, found, seed, allow_nan=allow_nan)
     if isinstance(statement, DataFileStmt):
         file = Path(base_dir) / statement.path
-        table = read_file(file, wanted, found, statement.path_span, targets=targets)
-        return None if table is None else replace(table, split=_split(statement, program, found))
+        table = read_file(file, wanted, found, statement.path_span, targets=targets, allow_nan=allow_nan)
+        return None if table is None else replace(table, split=split_of(program, found))
     found.report(
         "E0501",
         "there are no data",
@@ -73,13 +74,14 @@ def load_data(
     return None
 
 
-def _split(statement: DataFileStmt, program: Program, found: Diagnostics) -> float | None:
-    """The share of the rows that is for training."""
+def split_of(program: Program, found: Diagnostics) -> float | None:
+    """The share of the rows that is for training, None where the `data` statement says none."""
+    statement = program.data
 
     def static(name: Name) -> object:
         return program.statics[name.name]
 
-    if statement.split is None:
+    if not isinstance(statement, DataFileStmt) or statement.split is None:
         return None
     try:
         return float(evaluate(statement.split, static, found))
@@ -88,7 +90,13 @@ def _split(statement: DataFileStmt, program: Program, found: Diagnostics) -> flo
 
 
 def read_file(
-    path: Path, wanted: Sequence[Wanted], found: Diagnostics, span: Span | None, *, targets: bool
+    path: Path,
+    wanted: Sequence[Wanted],
+    found: Diagnostics,
+    span: Span | None,
+    *,
+    targets: bool,
+    allow_nan: bool = False,
 ) -> Table | None:
     """The examples of a file of any format, or None with the errors reported."""
     from .files import check_file, check_format
@@ -98,23 +106,22 @@ def read_file(
     if path.suffix.lower() == ".csv":
         from .csvfile import read_csv
 
-        return read_csv(path, wanted, found, span, targets=targets)
+        return read_csv(path, wanted, found, span, targets=targets, allow_nan=allow_nan)
+    if path.suffix.lower() == ".parquet":
+        from .parquet import read_parquet
+
+        return read_parquet(path, wanted, found, span, targets=targets, allow_nan=allow_nan)
     from .arrays import read_arrays
 
     arrays = read_arrays(path, found, span)
     if arrays is None:
         return None
-    if list(arrays) == [""]:
-        inputs = [c for c in wanted if c.role == "input"]
-        if len(inputs) != 1:
-            from .files import report_unusable
+    from .readers import name_single
 
-            cure = "save several arrays by name, as npz"
-            why = f"an npy file holds one array, and there are {len(inputs)} inputs"
-            report_unusable(found, str(path), why, span, cure)
-            return None
-        arrays = {inputs[0].name: arrays[""]}
-    return table_of_arrays(arrays, wanted, found, str(path), targets=targets)
+    named = name_single(arrays, wanted, found, str(path), span)
+    if named is None:
+        return None
+    return table_of_arrays(named, wanted, found, str(path), targets=targets, allow_nan=allow_nan)
 
 
 def table_of_arrays(
@@ -124,20 +131,18 @@ def table_of_arrays(
     path: str,
     *,
     targets: bool,
+    allow_nan: bool = False,
 ) -> Table | None:
     """Arrays by name as examples, or None with the errors (E0502, E0503, E0307) reported."""
-    from .table import extra_text
+    from .files import MAX_BYTES, report_unusable
+    from .readers import check_counts, check_names, entry_bytes
 
-    before = len(found.items)
-    known = {c.name for c in wanted}
-    for name in sorted(set(arrays) - known):
-        said, cure = extra_text(name, wanted)
-        found.report("E0502", said, help=cure, path=path)
-    for column in wanted:
-        if column.name not in arrays and (column.role == "input" or targets):
-            keys = ", ".join(sorted(arrays)[:8])
-            said = f"there is no array for the {column.role} `{column.name}`"
-            found.report("E0502", said, help=f"the file has: {keys}", path=path)
+    before = found.error_count
+    check_names(list(arrays), wanted, found, path, targets=targets)
+    if sum(arrays[c.name].size * entry_bytes(c) for c in wanted if c.name in arrays) > MAX_BYTES:
+        cure = "use a part of them, or train with --stream"
+        report_unusable(found, path, f"its arrays come to more than {MAX_BYTES} bytes", None, cure)
+        return None
     columns: dict[str, np.ndarray] = {}
     labels: dict[str, tuple[str, ...]] = {}
     for column in wanted:
@@ -146,20 +151,17 @@ def table_of_arrays(
         array = arrays[column.name]
         try:
             fit_shape(array, column)
-            texts = sorted({str(v) for v in array.ravel()}) if array.dtype.kind == "U" else []
+            texts = sorted({str(v) for v in array.ravel()}) if array.dtype.kind in "UO" else []
             names = labels_of(column, texts) if texts or column.type.elem.names else ()
-            columns[column.name] = fit_values(array, column, names)
+            columns[column.name] = fit_values(array, column, names, finite=not allow_nan)
         except Misfit as error:
             place = "" if error.row is None else f" (example {error.row})"
             found.report(error.code, error.message + place, help=error.help, path=path)
             continue
         if names:
             labels[column.name] = names
-    counts = {name: len(column) for name, column in columns.items()}
-    if len(set(counts.values())) > 1:
-        said = ", ".join(f"`{n}` has {c}" for n, c in counts.items())
-        found.report("E0503", f"the arrays have different numbers of examples: {said}", path=path)
-    if any(d.is_error for d in found.items[before:]):
+    check_counts({name: len(column) for name, column in columns.items()}, found, path)
+    if found.error_count > before:
         return None
     return Table(
         columns,

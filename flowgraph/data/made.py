@@ -123,7 +123,9 @@ def check_made(
     return None if made is None or any(d.is_error for d in found.items[before:]) else made
 
 
-def read_made(made: Made, wanted: Sequence[Wanted], found: Diagnostics, seed: int) -> Table | None:
+def read_made(
+    made: Made, wanted: Sequence[Wanted], found: Diagnostics, seed: int, *, allow_nan: bool = False
+) -> Table | None:
     """The examples, or None with the errors reported."""
     graph = Pipeline((Batch(),)).run(made.graph)
     values = simulate(graph, {name: draw.array(made.count, seed) for name, draw in made.draws.items()})
@@ -135,7 +137,7 @@ def read_made(made: Made, wanted: Sequence[Wanted], found: Diagnostics, seed: in
         shape = tuple(int(d) for d in value.shape[-len(column.shape) :]) if column.shape else ()
         value = np.broadcast_to(value, (made.count, *shape))
         try:
-            columns[column.name] = fit_values(value, column)
+            columns[column.name] = fit_values(value, column, finite=not allow_nan)
         except Misfit as error:
             place = "" if error.row is None else f" in example {error.row}"
             found.report(

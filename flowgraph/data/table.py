@@ -6,7 +6,7 @@ values are finite, whole where they must be, and labels within range.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,14 @@ from ..types import Dim, TensorType, describe
 
 MAX_PROBLEMS = 60
 """Reading stops after so many: more are not shown anyway."""
+
+NAN_CURE = "fill in or leave out such rows, or train with --allow-nan"
+"""What to do about nan and infinities in real columns."""
+
+MISSING_CURE = "fill in or leave out such rows"
+
+NOT_FINITE = ("nan", "inf", "infinity")
+"""How a text may say what is no finite number, whatever its case and sign."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +156,33 @@ def extra_text(name: str, wanted: Sequence[Wanted]) -> tuple[str, str]:
     return said, cure or "declare it as an input or target, or remove the column"
 
 
+def header_problems(
+    header: Sequence[str],
+    match: Match,
+    wanted: Sequence[Wanted],
+    *,
+    targets: bool,
+    lists: bool = False,
+) -> Iterator[tuple[str, str]]:
+    """What is wrong with the header of a file, and the cures.
+
+    targets: whether every target needs its columns. lists: whether a cell may hold a vector.
+    """
+    seen: set[str] = set()
+    extra = set(match.extra)
+    for index, name in enumerate(header):
+        if name in seen:
+            yield f"the column `{shorten(name)}` is given twice", "keep one of them"
+        elif index in extra:
+            yield extra_text(name, wanted)
+        seen.add(name)
+    for column in needs(match, wanted, targets=targets):
+        yield missing_text(column, match.missing[column.name])
+    for column in wanted:
+        if column.shape and column.name in match.whole and not lists:
+            yield missing_text(column, [f"{column.name}0"])
+
+
 # ---------------------------------------------------------------------------------------
 # Fitting values
 
@@ -183,18 +218,20 @@ def fit_values(
     kind = column.type.elem.kind
     if array.dtype.kind in "UO":
         if kind != "class":
-            row = _first([not _is_number(v) for v in array.reshape(len(array), -1)[:, :1].ravel()])
-            raise Misfit("E0503", f"`{column.name}` holds text, where numbers are needed", row)
+            raise _text_misfit(array, column)
         array = name_numbers(array, column, labels)
     if array.dtype.kind not in "biuf":
         raise Misfit("E0503", f"`{column.name}` holds {array.dtype}, where numbers are needed")
     if array.dtype.kind == "f" and (finite or kind != "real"):
-        _refuse(~np.isfinite(array), array, column, "E0503", "is not a finite number")
+        cure = NAN_CURE if kind == "real" else ""
+        _refuse(~np.isfinite(array), array, column, "E0503", "is not a finite number", cure)
     if kind == "real":
         return array.astype(np.float64)
     if array.dtype.kind == "f":
         _refuse(array != np.round(array), array, column, "E0503", "is not a whole number")
-        _refuse(abs(array) > 2.0**63, array, column, "E0503", "is too large for a whole number")
+    if array.dtype.kind == "f" or array.dtype == np.uint64:
+        far = (array >= 2.0**63) | (array < -(2.0**63))
+        _refuse(far, array, column, "E0503", "is too large for a whole number")
     if kind == "bool":
         _refuse((array != 0) & (array != 1), array, column, "E0503", "is neither true (1) nor false (0)")
         return array.astype(np.bool_)
@@ -212,6 +249,9 @@ def name_numbers(array: np.ndarray, column: Wanted, labels: Sequence[str]) -> np
     """The numbers of classes given by name, or as whole numbers. Raises Misfit (E0307)."""
     numbers = {name: i for i, name in enumerate(labels)}
     flat = array.reshape(-1)
+    by_name = [numbers.get(value) for value in flat.tolist()] if numbers else [None]
+    if None not in by_name:
+        return np.array(by_name, dtype=np.int64).reshape(array.shape)
     out = np.empty(flat.shape, dtype=np.int64)
     per_row = max(flat.size // max(len(array), 1), 1)
     for index, value in enumerate(flat):
@@ -231,7 +271,8 @@ def name_numbers(array: np.ndarray, column: Wanted, labels: Sequence[str]) -> np
 def labels_of(column: Wanted, values: Sequence[str]) -> tuple[str, ...]:
     """The names of a column's classes: those declared, else the names in the data, sorted.
 
-    No names where the data hold whole numbers. Raises Misfit (E0307) for more names than classes.
+    No names where the data hold whole numbers. Raises Misfit (E0307) for more names than classes,
+    names beside whole numbers, and what stands for a missing label.
     """
     elem = column.type.elem
     if elem.kind != "class":
@@ -239,13 +280,33 @@ def labels_of(column: Wanted, values: Sequence[str]) -> tuple[str, ...]:
     if elem.names:
         return elem.names
     names = sorted({v.strip() for v in values})
-    if all(_is_whole(n) for n in names):
+    numbers = [n for n in names if _is_whole(n)]
+    if len(numbers) == len(names):
         return ()
+    for name in names:
+        if says_missing(name):
+            raise Misfit("E0307", f"`{shorten(name)}` is no label, in `{column.name}`", None, MISSING_CURE)
+    if numbers:
+        other = next(n for n in names if not _is_whole(n))
+        said = f"`{column.name}` has the label `{shorten(other)}` beside whole numbers such as `{numbers[0]}`"
+        cure = "write all labels as names, or all as whole numbers from 0 on"
+        raise Misfit("E0307", said, None, cure)
     count = elem.classes.value if isinstance(elem.classes, Dim) else None
     if count is not None and len(names) > count:
         shown = ", ".join(f"`{shorten(n, 20)}`" for n in names[: count + 1])
         raise Misfit("E0307", f"`{column.name}` has {len(names)} different labels ({shown}), not {count}")
     return tuple(names)
+
+
+def says_not_finite(text: str) -> bool:
+    """Whether a text is one of the ways to write nan or an infinity."""
+    word = text.strip().lower()
+    return (word[1:] if word[:1] in ("+", "-") else word) in NOT_FINITE
+
+
+def says_missing(text: str) -> bool:
+    """Whether a text stands for a value that is not there."""
+    return not text.strip() or says_not_finite(text)
 
 
 def _is_whole(text: str) -> bool:
@@ -261,8 +322,16 @@ def _is_number(value: Any) -> bool:
     return True
 
 
-def _first(flags: Sequence[bool]) -> int | None:
-    return next((i for i, flag in enumerate(flags) if flag), None)
+def _text_misfit(array: np.ndarray, column: Wanted) -> Misfit:
+    """What to say of text in a column of numbers: its first entry that is no number, if there is one."""
+    for index, value in np.ndenumerate(array):
+        if not _is_number(value):
+            where = "".join(f"[{i}]" for i in index[1:])
+            said = (
+                f"`{column.name}{where}` holds text (`{shorten(str(value), 40)}`), where numbers are needed"
+            )
+            return Misfit("E0503", said, int(index[0]) if index else None)
+    return Misfit("E0503", f"`{column.name}` holds text, where numbers are needed")
 
 
 def _refuse(bad: np.ndarray, array: np.ndarray, column: Wanted, code: str, what: str, help: str = "") -> None:

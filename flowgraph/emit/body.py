@@ -14,7 +14,8 @@ from typing import Any
 
 from ..graph import Graph, Node
 from ..naming import Namer
-from ..types import Dim, TensorType
+from ..ops import OPS
+from ..types import Dim, TensorType, TupleType
 from . import source
 from .template import (
     Sizes,
@@ -115,7 +116,7 @@ class Body:
         wanted = list(wanted)
         needed = self._needed(wanted) - self._pending.keys()
         for node in self.graph:
-            if node.name in needed:
+            if node.name in needed and node.name not in self.variables:
                 self._write(node, self._all_uses[node.name])
         return {w: self._take(w) for w in wanted}
 
@@ -165,6 +166,9 @@ class Body:
                 self._numbers.add(node.name)
             return
         value = self._expression(node)
+        if isinstance(node.type, TupleType) and (uses > 1 or self._names_parts(node)):
+            self._unpack(node, value)
+            return
         if self.level > 0 and uses > 1 and node.hint is None and node.op.is_view and _is_reference(value):
             self.variables[node.name] = value  # a view costs nothing: it is written where it is used
             return
@@ -192,6 +196,26 @@ class Body:
         self.lines += source.assign(variable, value, depth=self.depth, note=self._note(node))
         self.variables[node.name] = name(variable)
 
+    def _names_parts(self, node: Node) -> bool:
+        """Whether the diagram names a result of a node that has several."""
+        return any(u.hint is not None and u.name in self._all_uses for u in self.graph.users(node.name))
+
+    def _unpack(self, node: Node, value: ast.expr) -> None:
+        """Several results, each under its own name: `a, b = ...`; those that nothing uses are `_`."""
+        assert isinstance(node.type, TupleType)
+        names = ["_"] * len(node.type.items)
+        for item in self.graph.users(node.name):
+            if item.name not in self._all_uses:
+                continue
+            if names[item.op.index] == "_":
+                names[item.op.index] = self.namer.variable(item.hint or self._suggestion(item))
+            self.variables[item.name] = name(names[item.op.index])
+            self._inside[item.name] = node.name
+        self._explain(node)
+        target = ", ".join(names)
+        self._statements[node.name] = f"{target} = {source.text(value)}"
+        self.lines += source.assign(target, value, depth=self.depth)
+
     def _suggestion(self, node: Node) -> str:
         """A name for a value that nobody named and that is used more than once."""
         operands = [self.variables.get(o) for o in node.operands]
@@ -202,8 +226,10 @@ class Body:
         if len(names) == 1 and isinstance(power, ast.Constant) and isinstance(power.value, int):
             return f"{names[0]}{power.value}" if not names[0][-1].isdigit() else f"{names[0]}_{power.value}"
         owner = self._owner(node)
-        if owner and node.of is None:
-            return f"{owner}_{node.op.name}"
+        if not owner and node.op.name == "item":
+            owner = self._owner(self.graph[node.operands[0]])
+        if owner and (node.of is None or node.op.name == "item"):
+            return f"{owner}_{_word(node)}"
         return node.name
 
     def _owner(self, node: Node) -> str:
@@ -322,6 +348,13 @@ class Body:
         assert self.target.wrap is not None
         make = {"numpy": "np.asarray", "torch": "torch.tensor"}[self.target.key]
         return self.target.wrap(value) if kind == "real" else call(make, value)
+
+
+def _word(node: Node) -> str:
+    """What a value that nobody named is called: what an operation's rule called it, or its operation."""
+    given = node.name.rstrip("0123456789").rstrip("_")
+    made_up = not node.name.isidentifier() or "_" in given or given in OPS
+    return node.op.name if made_up else given
 
 
 def _is_reference(node: ast.expr) -> bool:

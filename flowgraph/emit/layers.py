@@ -52,8 +52,11 @@ def find_layers(graph: Graph, *, sequences: bool) -> Layers:
         _add_chain(graph, chain, paths, found)
     for head, parts in tree.items():
         whole = parts.pop("", None)
-        if whole is None:
+        if whole is None and not any("." in rest for rest in parts):
             found.modules[head] = _nested(parts)
+            continue
+        if whole is None:
+            found.modules |= {f"{head}.{rest}": made for rest, made in parts.items()}
             continue
         found.modules[head] = whole
         found.modules |= {f"{head}.{rest}": made for rest, made in parts.items()}

@@ -13,9 +13,11 @@ from typing import Any
 
 from ..graph import Graph, Node
 from ..naming import CODE_NAMES, Namer, class_name
+from ..ops.base import Op
 from ..types import TensorType
 from . import source
 from .body import Body, Target, declared_form
+from .containers import access, container_lines
 from .helpers import paste, with_callees
 from .layers import Layers, find_layers
 from .module import (
@@ -33,11 +35,10 @@ from .module import (
     takes,
 )
 from .schedule import schedule_forms
-from .template import attribute, call, instantiate_form, literal, name, sum_of
+from .template import attribute, call, instantiate, instantiate_form, literal, name, sum_of
 from .torch_steps import write_optimizer, write_step
 
 DTYPES = {"float32": "torch.float32", "float64": "torch.float64"}
-OWN_METHODS = ("loss", "metrics")
 
 
 def emit_torch(graph: Graph, header: Header, derived: Mapping[str, Graph] | None = None) -> str:
@@ -67,9 +68,8 @@ class _Module:
             if self.graph[argument].type.elem.kind == "real":
                 return call(f"{self.graph[argument].hint}.new_tensor", value)
         for param in self.graph.params:
-            return ast.Call(
-                ast.Attribute(self._access(str(self.graph[param].hint)), "new_tensor"), [value], []
-            )
+            made = ast.Attribute(self._access(str(self.graph[param].hint)), "new_tensor", ast.Load())
+            return ast.Call(made, [value], [])
         return call("torch.tensor", value, dtype=attribute(self.real))
 
     def text(self) -> str:
@@ -120,10 +120,10 @@ class _Module:
 
     def _init(self) -> list[str]:
         lines = ["    def __init__(self):", "        super().__init__()"]
-        for path, made in self.layers.modules.items():
-            lines += source.assign(f"self.{path}", made, depth=2)
         apart = [str(self.graph[p].hint) for p in self.graph.params if p not in self.layers.covered]
-        lines += [f"        self.{path} = nn.Module()" for path in self._containers(apart)]
+        lines += container_lines([*self.layers.modules, *apart], list(self.layers.modules))
+        for path, made in self.layers.modules.items():
+            lines += source.assign(source.text(self._access(path)), made, depth=2)
         for param in self.graph.params:
             if param not in self.layers.covered:
                 lines += self._parameter(self.graph[param])
@@ -139,22 +139,9 @@ class _Module:
             lines.append(f"        self.to({self.real})")
         return lines
 
-    def _containers(self, params: list[str]) -> list[str]:
-        """The modules that must be there to hold parameters of layers which nothing uses."""
-        made = dict.fromkeys(head for path in self.layers.modules for head in (path, path.split(".")[0]))
-        found: list[str] = []
-        for param in params:
-            parts = param.split(".")
-            for count in range(1, len(parts)):
-                path = ".".join(parts[:count])
-                if path not in made:
-                    made[path] = None
-                    found.append(path)
-        return found
-
     def _parameter(self, node: Node) -> list[str]:
         shape = shape_arguments(self.graph, node.type)
-        target = f"self.{node.hint}"
+        target = source.text(self._access(str(node.hint)))
         init = node.op.init
         empty = call("torch.empty", *shape)
         if init.name in ("zeros", "ones"):
@@ -171,22 +158,16 @@ class _Module:
         return lines + source.expression(form, depth=2)
 
     def _access(self, path: str) -> ast.expr:
-        """`self.f["linear"]`: the module or parameter of a dotted name."""
-        head, *rest = path.split(".")
-        if head in OWN_METHODS:
-            table = attribute("self._modules" if rest else "self._parameters")
-            node: ast.expr = ast.Subscript(table, ast.Constant(head), ast.Load())
-        else:
-            node = ast.Attribute(name("self"), head, ast.Load())
-        for part in rest:
-            node = ast.Attribute(node, part, ast.Load())
-        return node
+        """`self.f.linear`: the module or parameter of a dotted name."""
+        return access(path, "_modules" if "." in path else "_parameters")
 
     # -- methods
 
     def _call(self, node: Node, operands: Sequence[ast.expr]) -> ast.expr | None:
         path = self.layers.calls.get(node.name)
-        return None if path is None else ast.Call(self._access(path), list(operands), [])
+        if path is None:
+            return None
+        return ast.Call(self._access(path), module_arguments(node.op, operands), [])
 
     def _loss_and_grad(self, graph: Graph) -> list[str]:
         """The backward pass written out, to be laid beside autograd's."""
@@ -298,7 +279,7 @@ class _Module:
         return self._method("metrics", doc, given, [m.node for m in metrics], finish)
 
     def _loss_class(self) -> list[str]:
-        given = ", ".join(str(self.graph[i].hint) for i in takes(self.graph, targets=True))
+        given = [str(self.graph[i].hint) for i in takes(self.graph, targets=True)]
         return [
             f"class {self.class_name}Loss(nn.Module):",
             '    """The loss as a module\'s forward: what DDP and torch.compile wrap."""',
@@ -307,9 +288,19 @@ class _Module:
             "        super().__init__()",
             "        self.model = model",
             "",
-            *source.signature("forward", ["self", *given.split(", ")], depth=1),
-            *source.returns(call("self.model.loss", *(name(g) for g in given.split(", "))), depth=2),
+            *source.signature("forward", ["self", *given], depth=1),
+            *source.returns(call("self.model.loss", *(name(g) for g in given)), depth=2),
         ]
+
+
+def module_arguments(op: Op, operands: Sequence[ast.expr]) -> list[ast.expr]:
+    """What a module is called with: the operands, or what the operation says of them."""
+    if not op.torch_call:
+        return list(operands)
+    form = f"module({op.torch_call})"
+    made = instantiate(op, form, operands, "torch", "", lambda d: ast.Constant(d.value), {})
+    assert isinstance(made, ast.Call)
+    return made.args
 
 
 def shape_arguments(graph: Graph, type: TensorType) -> list[ast.expr]:

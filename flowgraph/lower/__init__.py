@@ -7,10 +7,11 @@ naming, wiring and calling in the file reported at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from ..errors import Diagnostics, FlowError
+from ..errors import Diagnostics, FlowError, Span
 from ..syntax import (
     BlockStmt,
     ConstStmt,
@@ -24,6 +25,7 @@ from ..syntax import (
     LayerStmt,
     LossStmt,
     MetricStmt,
+    Name,
     NodeStmt,
     OutputStmt,
     ParamStmt,
@@ -36,23 +38,29 @@ from ..syntax import (
     UseStmt,
     WireStmt,
 )
+from .blocks import Returned
 from .declare import Declarations
-from .expr import Expressions
+from .expr import Expressions, Statement
+from .files import Files, Read
 from .finish import finish
 from .program import Program
+from .repeat import repeat
 from .results import Results
 from .scope import DEFAULT_MAX_NODES, Scope, TooManyNodes
 from .static import Skip
 from .training import check_frozen, read_data, read_training
 from .wires import Wires
 
-LATER = {
-    UseStmt: "`use`: blocks of another file are",
-    LayerStmt: "`layer`: a layer applied several times is",
-    BlockStmt: "`block`: a block is",
-    RepeatStmt: "`repeat`: repetition is",
-}
-"""Statements that are parsed and formatted, and not compiled by this version."""
+TOP_ONLY = (
+    DiagramStmt, UseStmt, SizeStmt, InputStmt, TargetStmt, OutputStmt, LossStmt, MetricStmt, TrainStmt,
+    DataFileStmt, DataTableStmt, DataMadeStmt, BlockStmt,
+)  # fmt: skip
+"""Statements of a file that no body has."""
+
+DECLARED = (
+    SizeStmt, ConstStmt, RequireStmt, InputStmt, TargetStmt, ParamStmt, NodeStmt, BlockStmt, UseStmt,
+)  # fmt: skip
+"""Statements that are read before all others."""
 
 
 def lower(
@@ -62,18 +70,27 @@ def lower(
     name: str = "diagram",
     settings: Mapping[str, Any] | None = None,
     max_nodes: int = DEFAULT_MAX_NODES,
+    read: Read | None = None,
 ) -> Program:
     """The program of a file; errors and warnings go to `found`.
 
     name: the diagram's, where the file gives none. settings: values for sizes and scalar
-    consts that override the file's. Raises FlowError where no graph can be made.
+    consts that override the file's. read: reads the files that it uses, if it may use any.
+    Raises FlowError where no graph can be made.
     """
-    scope = Scope(found, settings or {}, max_nodes, path=file.span.source.path)
+    path = file.span.source.path
+    files = Files(Path(path).resolve().parent, read)
+    scope = Scope(found, settings or {}, max_nodes, path=path, lower_body=_lower_body, files=files)
     lowering = _Lowering(scope, file, name)
     try:
         return lowering.run()
     except TooManyNodes:
         raise FlowError(found.sorted()) from None
+
+
+def _lower_body(child: Scope, statements: Sequence[Any], span: Span) -> Returned:
+    """Lower the statements of a body in its scope; gives what they return."""
+    return _Lowering(child, File(tuple(statements), span), "").body()
 
 
 class _Lowering:
@@ -88,9 +105,36 @@ class _Lowering:
         self.wires = Wires(scope, self.expressions)
         self.results = Results(scope, self.expressions)
         self.program: dict[str, Any] = {}
+        self.returned: Returned | None = None
 
     def run(self) -> Program:
+        self._statements()
+        if "training" in self.program and not self.scope.skipped:
+            check_frozen(self.program["training"], self.program["first train"], self.scope)
+        return finish(self.scope, self.results, self.name, self.doc, self.declarations, self.program)
+
+    def body(self) -> Returned:
+        """Lower a body: of a block, which returns values, or of a repeat, which binds names again."""
+        for statement in self.file.statements:
+            if isinstance(statement, TOP_ONLY):
+                word = statement.span.text.split(None, 1)[0]
+                self.scope.found.report(
+                    "E0207",
+                    f"`{word}` stands at the top of a file only",
+                    statement.span,
+                    "inside braces here",
+                    help="move it out; a body has equations, params, nodes, wires, layers and `require`",
+                )
+                raise Skip
+        self._statements()
+        self.scope.requires += self.declarations.requires
+        return self.returned or Returned()
+
+    def _statements(self) -> None:
+        errors = self.scope.found.error_count
         self.declarations.read(self.file)
+        if self.scope.parent is not None and self.scope.found.error_count > errors:
+            raise Skip  # what a body requires guards the rest of it
         self.wires.read_early(s for s in self.file.statements if isinstance(s, WireStmt))
         for statement in self.file.statements:
             try:
@@ -99,9 +143,33 @@ class _Lowering:
                 self.scope.skipped = True
                 self.scope.check_patience()
         self.wires.finish()
-        if "training" in self.program and not self.scope.skipped:
-            check_frozen(self.program["training"], self.program["first train"], self.scope)
-        return finish(self.scope, self.results, self.name, self.doc, self.declarations, self.program)
+
+    def _return(self, statement: ReturnStmt) -> None:
+        """What a block gives back. Raises Skip after reporting E0207."""
+        scope = self.scope
+        wrong = ""
+        if scope.parent is None or scope.is_open:
+            wrong = "not in a block"
+        elif self.returned is not None:
+            wrong = "a second `return`"
+        elif statement is not self.file.statements[-1]:
+            wrong = "not the last statement"
+        if wrong:
+            scope.found.report(
+                "E0207",
+                "`return` stands once in a block, at its end",
+                statement.span,
+                wrong,
+                help="what the diagram gives back is said by `output`; several values: `return a, b`",
+            )
+            raise Skip
+        self.returned = Returned()
+        for index, value in enumerate(statement.values):
+            node = self.expressions.lower(value, Statement("return"))
+            label = value.name if isinstance(value, Name) else f"value_{index}"
+            self.returned.nodes.append(node)
+            self.returned.labels.append(label)
+            self.returned.spans.append(value.span)
 
     def _statement(self, statement: Any) -> None:
         scope = self.scope
@@ -125,27 +193,13 @@ class _Lowering:
             self._once("data", statement)
             self.program["data"] = read_data(statement, scope, self.expressions)
         elif isinstance(statement, ReturnStmt):
-            scope.found.report(
-                "E0207",
-                "`return` stands only in a block",
-                statement.span,
-                "not in a block",
-                help="what the diagram gives back is said by `output`",
-            )
-            raise Skip
-        elif type(statement) in LATER:
-            scope.found.report(
-                "E0212",
-                f"{LATER[type(statement)]} not compiled by this version",
-                statement.span,
-                "not compiled",
-                help="it is parsed and formatted; write the network out for now",
-            )
-            raise Skip
+            self._return(statement)
+        elif isinstance(statement, RepeatStmt):
+            repeat(statement, self.expressions)
+        elif isinstance(statement, LayerStmt):
+            self.expressions.target(statement.call)
         else:
-            assert isinstance(
-                statement, (SizeStmt, ConstStmt, RequireStmt, InputStmt, TargetStmt, ParamStmt, NodeStmt)
-            )
+            assert isinstance(statement, DECLARED)
 
     def _once(self, what: str, statement: Any) -> None:
         key = f"first {what}"

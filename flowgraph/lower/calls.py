@@ -169,6 +169,8 @@ WORDS = {
     "Size": "a size",
     "Shape": "a list of sizes",
     "Ints": "a list of whole numbers",
+    "PerAxis": "a whole number, or a list with one for each axis",
+    "Padding": 'a whole number, a list with one for each axis, "same" or "valid"',
 }
 
 
@@ -182,13 +184,14 @@ EXAMPLES = {
     "Size": "3",
     "Shape": "[3, 4]",
     "Ints": "[0, 1]",
+    "PerAxis": "2",
+    "Padding": "1",
 }
 
 
 def convert(owner: str, attr: Attr, value: Any, span: Span, found: Diagnostics) -> Any:
     """A static value as the attr's kind. Reports E0404 and raises Skip where it is not one."""
-    if isinstance(value, Dim) and value.value is not None:
-        value = value.value
+    value = _known(value)
     kind = attr.kind.removesuffix(" | None")
     result = _converted(kind, value, span, found)
     if result is None:
@@ -201,6 +204,11 @@ def convert(owner: str, attr: Attr, value: Any, span: Span, found: Diagnostics) 
         )
         raise Skip
     return result
+
+
+def _known(value: Any) -> Any:
+    """A size that is a number as that number."""
+    return value.value if isinstance(value, Dim) and value.value is not None else value
 
 
 def _is_int(value: Any) -> bool:
@@ -216,15 +224,18 @@ def _converted(kind: str, value: Any, span: Span, found: Diagnostics) -> Any:
         return value if isinstance(value, bool) else None
     if kind == "str":
         return value if isinstance(value, str) else None
-    if kind == "Axes" and _is_int(value):
+    if kind in ("Axes", "PerAxis", "Padding") and _is_int(value):
+        return value
+    if kind == "Padding" and isinstance(value, str):
         return value
     if kind == "Size":
         return whole(value, span, found)
-    if kind in ("Axes", "Ints", "Shape"):
+    if kind in ("Axes", "Ints", "Shape", "PerAxis", "Padding"):
         items = value if isinstance(value, list) else [value]
         if kind == "Shape":
             return tuple(whole(v, span, found, least=-1) for v in items)
-        return tuple(items) if all(_is_int(v) for v in items) else None
+        numbers = tuple(_known(v) for v in items)
+        return numbers if all(_is_int(v) for v in numbers) else None
     return _tuples(value)
 
 

@@ -15,8 +15,9 @@ from ..ops.init import INITS
 from ..ops.leaf import WeightedSum
 from ..types import TensorType
 from .local import type_of
-from .scope import Circle, Scope, Term
+from .scope import Scope
 from .static import Skip
+from .symbols import Circle, Term
 
 
 class Circles:

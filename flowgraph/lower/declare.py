@@ -37,11 +37,13 @@ from ..syntax import (
     Wildcard,
 )
 from ..types import MAX_ELEMENTS, MAX_RANK, Dim, Elem, Origin, Size, TensorType, element_count
+from .blocks import Definition
 from .calls import bind
 from .constants import Constants, names_in, with_origin
 from .initial import Initial
-from .scope import Circle, Scope, Symbol
+from .scope import Scope, article
 from .static import Skip, evaluate, shown, whole
+from .symbols import Circle, Layer, Symbol
 
 MAX_DEPTH = 32
 """How deeply the condition of a requirement on symbolic sizes may be nested."""
@@ -112,14 +114,42 @@ class Declarations:
         for kind, name, span in _declared(statement):
             if not self.scope.define(Symbol(kind, name, span)):
                 self.scope.check_patience()
-                continue
-            if kind in ("block", "layer", "file"):
-                self.scope.poison(kind, name, span)  # not compiled: said once, at the statement
+        if isinstance(statement, BlockStmt):
+            block = Definition(statement, self.scope.symbols, self.scope.callables)
+            self._callable(Symbol("block", statement.name, statement.name_span, value=block))
+        elif isinstance(statement, LayerStmt):
+            layer = Layer(statement.name, statement.call, self.scope)
+            self._callable(Symbol("layer", statement.name, statement.name_span, value=layer))
+        elif isinstance(statement, UseStmt):
+            self._use(statement)
         if isinstance(statement, SizeStmt):
             for item in statement.items:
                 self._keep(item.name, item.name_span, item)
         elif isinstance(statement, ConstStmt):
             self._keep(statement.name, statement.name_span, statement)
+
+    def _use(self, statement: UseStmt) -> None:
+        symbol = Symbol("file", statement.alias, statement.span)
+        try:
+            symbol.value = self.scope.files.offered(statement, self.scope)
+        except Skip:
+            symbol.poisoned = self.scope.skipped = True
+        self._callable(symbol)
+
+    def _callable(self, symbol: Symbol) -> None:
+        """Declare what is called by its name, which has a table of its own."""
+        old = self.scope.callables.get(symbol.name)
+        if old is None or self.scope.parent is not None:
+            self.scope.callables[symbol.name] = symbol
+            return
+        self.found.report(
+            "E0102",
+            f"`{shorten(symbol.name)}` is declared twice",
+            symbol.span,
+            f"declared again here, as {article(symbol.kind)}",
+            labels=[(old.span, f"first declared here, as {article(old.kind)}")],
+            help="give one of the two another name",
+        )
 
     def _keep(self, name: str, span: Span, item: Any) -> None:
         symbol = self.scope.symbols.get(name)
@@ -345,11 +375,9 @@ def _declared(statement: Any) -> Iterator[Place]:
         kind = type(statement).__name__.removesuffix("Stmt").lower()
         for item in statement.items:
             yield kind, item.name, item.name_span
-    elif isinstance(statement, (ParamStmt, ConstStmt, LayerStmt, BlockStmt)):
+    elif isinstance(statement, (ParamStmt, ConstStmt)):
         kind = type(statement).__name__.removesuffix("Stmt").lower()
         yield kind, statement.name, statement.name_span
-    elif isinstance(statement, UseStmt):
-        yield "file", statement.alias, statement.span
 
 
 def _bound(statement: Any) -> Iterator[tuple[str, Span]]:

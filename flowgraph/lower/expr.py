@@ -18,11 +18,15 @@ from ..ops.leaf import SizeValue
 from ..passes.infer import report_mismatch, report_unknown
 from ..syntax import Binary, Call, Expr, Index, ListExpr, Member, Name, Number, Pipe, Slice, String, Unary
 from ..types import REAL, Dim, Mismatch, NotYetKnown, TensorType
+from .apply import Target, applied, bound_to, call_block, find_target, finish_call
+from .blocks import Definition
 from .calls import bind
 from .derivative import check_variable
+from .forms import dotted, head_of, literal_list
 from .local import tensor_of, view_of
-from .scope import Scope, Symbol, article
+from .scope import Scope, article
 from .static import CONSTANTS, Skip, evaluate, rectangular, shown
+from .symbols import Layer, Symbol
 from .walk import Steps, walk
 
 BINARY = {
@@ -223,7 +227,7 @@ class Expressions:
         raise Skip
 
     def _use_head(self, expr: Member) -> None:
-        head = _head(expr)
+        head = head_of(expr)
         if head is not None and head.name in self.scope.symbols:
             self.scope.symbols[head.name].used = True
 
@@ -245,7 +249,7 @@ class Expressions:
         raise Skip
 
     def _unknown_member(self, expr: Member, path: str | None) -> None:
-        head = _head(expr)
+        head = head_of(expr)
         if head is not None and head.name not in self.scope.params:
             self.scope.look_up(head.name, head.span)  # a misspelt or broken name is what to tell of
         members = [p for p in self.scope.params if "." in p]
@@ -265,23 +269,39 @@ class Expressions:
 
     def _call(self, call: Call, piped: Expr | None, expr: Expr, st: Statement, hint: str | None) -> Steps:
         try:
-            cls = self.operation(call)
+            target = self.target(call)
         except Skip:
-            yield self._all([*([] if piped is None else [piped]), *call.args], st)  # they may have errors too
+            if call.func not in LATER:  # the arguments may have errors too
+                yield self._all([*([] if piped is None else [piped]), *call.args], st)
             raise
-        bound = bind(cls, call, piped, self.static, self.scope.found)
-        if cls.name in REQUESTS:
-            check_variable(self.scope, cls.name, bound.operands[1])
+        layer: Layer | None = None
+        if isinstance(target, Layer):
+            layer = target
+            target, call = self.target(layer.call), applied(layer, call)
+        if isinstance(target, Definition):
+            given = bound_to(target.statement, call, piped, self.scope)
+            child = yield call_block(self, target, given, call, st, layer)
+            child.prefix = self._path(call.func, expr, st)
+            count = len(self.scope.params)
+            node = finish_call(target, child, call, hint)
+            if layer is None and len(self.scope.params) > count:
+                self._take_path(call.func, expr, st)
+            return node
+        assert isinstance(target, type)
+        bound = bind(target, call, piped, self.static, self.scope.found)
+        if target.name in REQUESTS:
+            check_variable(self.scope, target.name, bound.operands[1])
         operands = yield self._all(bound.operands, st)
-        op = cls(**bound.attrs)
-        if cls.params:
-            operands += self._parameters(op, operands, call, expr, st)
+        op = target(**bound.attrs)
+        if target.params:
+            operands += self._parameters(op, operands, call, expr, st, layer)
         return self.scope.add(op, operands, hint=hint, span=expr.span)
 
-    def operation(self, call: Call) -> type[Op]:
-        """The operation that a call names. Reports E0104 and raises Skip where there is none."""
-        if call.func in OPS and (OPS[call.func].group or call.func in REQUESTS):
-            return OPS[call.func]
+    def target(self, call: Call) -> Target:
+        """What a call names. Reports E0104 and raises Skip where there is nothing."""
+        target = find_target(self.scope, call.func)
+        if target is not None:
+            return target
         symbol: Symbol | None = self.scope.symbols.get(call.func.partition(".")[0])
         if symbol is not None and symbol.poisoned:
             raise Skip
@@ -295,7 +315,7 @@ class Expressions:
             )
             raise Skip
         known = [name for name, cls in OPS.items() if cls.group or name in REQUESTS]
-        cure = self.scope.found.closest(call.func, known) or "`flowc ops` lists all operations"
+        cure = self.scope.found.closest(call.func, [*known, *self.scope.callables])
         labels: list[tuple[Span | None, str]] = []
         what = f"there is no operation `{shorten(call.func)}`"
         if symbol is not None:
@@ -303,16 +323,29 @@ class Expressions:
             labels = [(symbol.span, f"`{shorten(symbol.name)}` is {article(symbol.kind)}")]
         elif "." in call.func:
             alias = shorten(call.func.partition(".")[0])
-            cure = f'blocks of another file come by `use "blocks.flow" as {alias}`'
+            cure = cure or f'blocks of another file come by `use "blocks.flow" as {alias}`'
+        cure = cure or "`flowc ops` lists all operations"
         self.scope.found.report("E0104", what, call.func_span, "not an operation", labels=labels, help=cure)
         raise Skip
 
-    def _parameters(self, op: Op, operands: list[str], call: Call, expr: Expr, st: Statement) -> list[str]:
-        """The parameters a layer's call makes, named after its statement (design 1.4)."""
-        path = st.name if expr is st.whole else f"{st.name}.{op.name}"
+    def _path(self, called: str, expr: Expr, st: Statement) -> str:
+        """What the names of a call's parameters begin with (design 1.4)."""
+        path = st.name if expr is st.whole else f"{st.name}.{called.rpartition('.')[2]}"
+        count = self.paths.get(path, 0) + 1
+        return path if count == 1 else f"{path}_{count}"
+
+    def _take_path(self, called: str, expr: Expr, st: Statement) -> None:
+        """Count a path that parameters were made under."""
+        path = st.name if expr is st.whole else f"{st.name}.{called.rpartition('.')[2]}"
         self.paths[path] = self.paths.get(path, 0) + 1
-        if self.paths[path] > 1:
-            path = f"{path}_{self.paths[path]}"
+
+    def _parameters(
+        self, op: Op, operands: list[str], call: Call, expr: Expr, st: Statement, layer: Layer | None
+    ) -> list[str]:
+        """The parameters a layer's call makes, named after its statement (design 1.4)."""
+        path = self._path(op.name, expr, st)
+        if layer is None:
+            self._take_path(op.name, expr, st)
         types = [tensor_of(self.scope, o, expr.span) for o in operands]
         try:
             parameters = op.parameters(self.scope.unifier, *types)
@@ -326,57 +359,11 @@ class Expressions:
         made = []
         for parameter in parameters:
             type = TensorType(REAL, parameter.shape)
+            if layer is not None:
+                made.append(self.scope.shared(layer, parameter.name, type, parameter.init, call.span))
+                continue
             help = "give one of the two statements another name on the left"
             made.append(
                 self.scope.add_param(f"{path}.{parameter.name}", type, parameter.init, call.span, help=help)
             )
         return made
-
-
-MAX_PARTS = 64
-"""Names of parameters have fewer parts, so that a longer chain of members is none."""
-
-
-def dotted(expr: Expr) -> str | None:
-    """`enc.q.weight` of nested members, or None."""
-    parts: list[str] = []
-    while isinstance(expr, Member) and len(parts) < MAX_PARTS:
-        parts.append(expr.name)
-        expr = expr.value
-    return ".".join([expr.name, *reversed(parts)]) if isinstance(expr, Name) else None
-
-
-def _head(expr: Expr) -> Name | None:
-    """The name that a chain of members begins with."""
-    while isinstance(expr, Member):
-        expr = expr.value
-    return expr if isinstance(expr, Name) else None
-
-
-def literal_list(expr: Expr) -> Any:
-    """A (nested, rectangular) list of literal numbers as Python lists; None for anything else."""
-
-    def steps(e: Expr) -> Steps:
-        if isinstance(e, Number):
-            return e.value
-        if isinstance(e, Unary) and e.op == "-" and isinstance(e.operand, Number):
-            return -e.operand.value
-        if not isinstance(e, ListExpr) or not e.items:
-            return None
-        items: list[Any] = []
-        for item in e.items:
-            value = yield steps(item)
-            if value is None or (items and _shape(value) != _shape(items[0])):
-                return None
-            items.append(value)
-        return items
-
-    return walk(steps(expr))
-
-
-def _shape(value: Any) -> tuple[int, ...]:
-    shape = []
-    while isinstance(value, list):
-        shape.append(len(value))
-        value = value[0]
-    return tuple(shape)

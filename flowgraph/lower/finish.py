@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
-from itertools import takewhile
-from operator import ne
 from typing import Any
 
 from ..errors import shorten
@@ -14,9 +10,9 @@ from ..naming import Namer, class_name
 from ..ops import OPS
 from ..types import Dim
 from .declare import Declarations
+from .order import in_order
 from .program import Program
 from .results import Results
-from .rings import report_ring
 from .scope import Scope
 
 
@@ -29,8 +25,9 @@ def finish(
     program: dict[str, Any],
 ) -> Program:
     """The program of a scope; where circles depend on each other in a ring it lacks them."""
-    order = _in_order(scope)
-    requires = [Requirement(value, message, span) for value, message, span in declarations.requires]
+    order = in_order(scope)
+    said = [*declarations.requires, *scope.requires]
+    requires = [Requirement(value, message, span) for value, message, span in said]
     sizes = {s.name: s.value for s in scope.symbols.values() if s.kind == "size" and not s.poisoned}
     graph = Graph(name, doc=doc, sizes=scope.sizes, requires=requires, constants=_constants(name, sizes))
     known: set[str] = set()
@@ -39,7 +36,7 @@ def finish(
         if all(o in known for o in node.operands):  # a circle without wires has no node
             graph.add(node)
             known.add(node_name)
-    params = sorted((n for n in graph if n.op.name == "param"), key=lambda n: n.span.start if n.span else 0)
+    params = sorted((n for n in graph if n.op.name == "param"), key=lambda n: scope.param_places[n.name])
     found = [r for r in results.results if r.node in known]
     graph.close(scope.inputs, scope.targets, [n.name for n in params], found)
     if not results.says_outputs and not scope.skipped:
@@ -63,34 +60,6 @@ def _constants(diagram: str, sizes: dict[str, Dim]) -> list[tuple[str, int]]:
     title = class_name(diagram)
     namer = Namer([title, f"{title}Loss", *OPS])
     return [(namer.variable(n), d.value) for n, d in sizes.items() if d.value is not None]
-
-
-def _in_order(scope: Scope) -> list[str]:
-    """All nodes, operands before users, otherwise as they were made.
-
-    Every ring is reported; the nodes that depend on one come without their operands.
-    """
-    order: list[str] = []
-    done: set[str] = set()
-    in_rings: set[str] = set()
-    for root in scope.nodes:
-        if root in done:
-            continue
-        path: dict[str, Iterator[str]] = {root: iter(scope.nodes[root].operands)}
-        while path:
-            name, rest = next(reversed(path.items()))
-            step = next((o for o in rest if o not in done and o in scope.nodes), None)
-            if step is None:
-                path.pop(name)
-                done.add(name)
-                order.append(name)
-            elif step not in path:
-                path[step] = iter(scope.nodes[step].operands)
-            elif step not in in_rings:
-                ring = [step, *reversed(list(takewhile(partial(ne, step), reversed(path))))]
-                in_rings.update(ring)
-                report_ring(scope, ring)
-    return order
 
 
 def _default_outputs(scope: Scope, graph: Graph, results: Results) -> list[Result]:

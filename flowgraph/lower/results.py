@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..errors import Span, shorten
 from ..graph import Result
@@ -10,8 +11,9 @@ from ..naming import Namer
 from ..ops import OPS
 from ..syntax import Call, EquationStmt, Expr, LossStmt, MetricStmt, Name, NamedExpr, OutputStmt, Pipe
 from .expr import Expressions, Statement
-from .scope import Scope, Symbol
+from .scope import Scope
 from .static import Skip
+from .symbols import Symbol
 
 
 @dataclass
@@ -147,3 +149,14 @@ def _label(expr: Expr, other: str) -> str:
     if isinstance(expr, Pipe):
         return expr.call.func
     return expr.func if isinstance(expr, Call) else other
+
+
+def define_equation(scope: Scope, returned: Any, node: str) -> None:
+    """Bind names again to what a round of a repeat gives back, a node of one value or of several."""
+    count = len(returned.labels)
+    for index, (name, span) in enumerate(zip(returned.labels, returned.spans, strict=True)):
+        value = node
+        if count > 1:
+            value = scope.add(OPS["item"](index=index, count=count), [node], hint=name, span=span)
+        if not scope.define(Symbol("equation", name, span, node=value)):
+            raise Skip

@@ -1,7 +1,8 @@
 """The state of a lowering: what names mean, and the nodes made so far.
 
 Nodes are collected in any order (a circle may be used before its wires are read) and put in
-order of dependence at the end.
+order of dependence at the end. The body of a block or a repeat has a scope of its own, whose graph
+is closed: what it takes from outside, parameters among it, is an input of it.
 """
 
 from __future__ import annotations
@@ -16,76 +17,12 @@ from ..graph import Node
 from ..naming import ARGUMENT_NAMES, KEYWORDS, MODULE_NAMES, Namer
 from ..ops import OPS
 from ..ops.derivative import REQUESTS
-from ..ops.leaf import Array, Const, Param
-from ..types import REAL, Dim, TensorType, Type, Unifier
+from ..ops.leaf import Array, Const, Input, Param
+from ..types import TensorType, Type, Unifier
 from .static import CONSTANTS, Skip, in_range
+from .symbols import Circle, Layer, Symbol
 
 DEFAULT_MAX_NODES = 1_000_000
-
-
-@dataclass
-class Symbol:
-    """What a name stands for.
-
-    kind: "size", "const", "input", "target", "param", "node" or "equation". value: a static
-    value, for sizes and consts. node: the graph node, else. type: the declared type, if any.
-    """
-
-    kind: str
-    name: str
-    span: Span
-    value: Any = None
-    node: str = ""
-    type: TensorType | None = None
-    used: bool = False
-    poisoned: bool = False
-    """Whether its definition has an error, so that its uses are not reported too."""
-    is_implied: bool = False
-    """Whether a wire introduced it, with no declaration of its own."""
-
-
-@dataclass
-class Term:
-    """One summand of an excitation: coefficient times a node, or a bias.
-
-    place: where its wire stands in the text, which is the order of the sum.
-    """
-
-    factor: int | float
-    node: str
-    is_bias: bool = False
-    place: int = 0
-
-
-@dataclass
-class Circle:
-    """A `node`: a circle, or a layer of them, whose wires are still being collected.
-
-    size: None for a single circle. xi: the node its excitation will have. terms: of the
-    whole; cells: of the circles of a layer one by one; bias: sums of literal biases.
-    """
-
-    name: str
-    span: Span
-    size: Dim | None
-    activation: Any
-    xi: str
-    terms: list[Term] = field(default_factory=list)
-    bias: int | float | None = None
-    cells: dict[int, list[Term]] = field(default_factory=dict)
-    cell_bias: dict[int, int | float] = field(default_factory=dict)
-    wires: dict[tuple[str, str], Span] = field(default_factory=dict)
-    feeds: dict[str, Span] = field(default_factory=dict)
-    """The first wire from each source, by the source's name."""
-    fan_in: dict[int | None, int] = field(default_factory=dict)
-    fresh: list[tuple[str, int | None]] = field(default_factory=list)
-    """Params that wires of this circle made, each with the cell it ends in."""
-    broken: bool = False
-    """Whether a wire to it has an error, so that a lack of wires is no news."""
-
-    @property
-    def type(self) -> TensorType:
-        return real_type(*(() if self.size is None else (self.size,)))
 
 
 @dataclass
@@ -106,6 +43,10 @@ class Scope:
     params: dict[str, Span] = field(default_factory=dict)
     param_nodes: dict[str, str] = field(default_factory=dict)
     """The node of each parameter by the parameter's name."""
+    param_places: dict[str, int] = field(default_factory=dict)
+    """Where the statement that made it begins, the outermost one, by the parameter's node."""
+    place: Span | None = None
+    """Of a body: the call, or the repeat."""
     sizes: list[str] = field(default_factory=list)
     later: dict[str, Span] = field(default_factory=dict)
     """Names that equations further down define."""
@@ -122,6 +63,28 @@ class Scope:
     interned: dict[Any, str] = field(default_factory=dict)
     skipped: bool = False
     """Whether anything was left out of the graph, which only an error excuses."""
+    parent: Scope | None = None
+    """The scope around it, of a body."""
+    prefix: str = ""
+    """What the names of a body's parameters begin with outside."""
+    is_open: bool = False
+    """Whether the body sees the values around it, as that of a repeat does."""
+    captured: dict[str, str] = field(default_factory=dict)
+    """The inputs of a body that are nodes outside, by name."""
+    layer: Layer | None = None
+    """The layer that the body is an application of."""
+    callables: dict[str, Symbol] = field(default_factory=dict)
+    """Blocks, layers and files; names before `(` are looked up here, all others among the symbols."""
+    files: Any = None
+    """Reads the files that are used."""
+    lower_body: Any = None
+    """Lowers statements in the scope of a body: a function of the scope, the statements, their place."""
+    chain: tuple[Any, ...] = ()
+    """The blocks and repeats whose bodies it is in, from outside."""
+    room: list[int] = field(default_factory=lambda: [0])
+    """One number, how many nodes there are in all scopes together."""
+    requires: list[Any] = field(default_factory=list)
+    """What bodies require of symbolic sizes, of all scopes together."""
 
     # -- names
 
@@ -132,7 +95,7 @@ class Scope:
         """
         if symbol.name in CONSTANTS:
             return False  # a reserved word: the parser has said so
-        old = self.symbols.get(symbol.name)
+        old = self.find(symbol.name)
         if old is None or old.kind == symbol.kind == "equation":
             self.symbols[symbol.name] = symbol
             return True
@@ -167,7 +130,7 @@ class Scope:
 
     def look_up(self, name: str, span: Span) -> Symbol:
         """What a name means. Reports and raises Skip where it means nothing."""
-        symbol = self.symbols.get(name)
+        symbol = self.symbols.get(name) or self._capture(name)
         if symbol is not None:
             symbol.used = True
             if symbol.poisoned:
@@ -202,6 +165,50 @@ class Scope:
         )
         raise Skip
 
+    def find(self, name: str) -> Symbol | None:
+        """What a name means here or, in an open body, outside; it does not count as used."""
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.symbols:
+                return scope.symbols[name]
+            scope = scope.parent if scope.is_open else None
+        return None
+
+    def find_callable(self, name: str) -> Symbol | None:
+        """The block, layer or file of this name here or, in an open body, outside."""
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.callables:
+                return scope.callables[name]
+            scope = scope.parent if scope.is_open else None
+        return None
+
+    def _capture(self, name: str) -> Symbol | None:
+        """A value from around an open body, made an input of it; None where there is none."""
+        outer = self.find(name)
+        if outer is None or self.parent is None:
+            return None
+        outer.used = True
+        if outer.poisoned or not outer.node:
+            self.symbols[name] = outer
+            return outer
+        above = self.parent.symbols.get(name) or self.parent._capture(name)
+        assert above is not None
+        from .local import tensor_of  # which needs scopes itself
+
+        node = self.take(above.node, tensor_of(self.parent, above.node, outer.span), name, outer.span)
+        self.symbols[name] = Symbol(outer.kind, name, outer.span, node=node)
+        return self.symbols[name]
+
+    def take(self, outside: str, type: Any, hint: str | None, span: Span | None) -> str:
+        """Make a node of the scope around an input of this body; returns its name here."""
+        for inner, known in self.captured.items():
+            if known == outside:
+                return inner
+        inner = self.add(Input(type=type), hint=hint, span=span)
+        self.captured[inner] = outside
+        return inner
+
     def poison(self, kind: str, name: str, span: Span) -> None:
         """Remember a name whose definition failed, so that its uses are not reported too."""
         old = self.symbols.get(name)
@@ -232,7 +239,8 @@ class Scope:
         name: str | None = None,
     ) -> str:
         """Make a node; `name` must be free if given. Raises Skip at the node limit."""
-        if len(self.nodes) >= self.max_nodes:
+        self.room[0] += 1
+        if self.room[0] > self.max_nodes:
             self.report_limit("nodes", span)
         unique = name or self._name(hint, op.name)
         self.nodes[unique] = Node(unique, op, tuple(operands), None, hint, span)
@@ -270,8 +278,13 @@ class Scope:
             self.interned[key] = self.add(Const(value=value), hint=hint, span=span)
         return self.interned[key]
 
-    def add_param(self, name: str, type: TensorType, init: Any, span: Span, help: str = "") -> str:
-        """Make a trainable parameter. Reports E0106 or E0602 for names that cannot be."""
+    def add_param(
+        self, name: str, type: TensorType, init: Any, span: Span, help: str = "", place: Span | None = None
+    ) -> str:
+        """Make a trainable parameter. Reports E0106 or E0602 for names that cannot be.
+
+        place: the statement of this scope that makes it, where that is not at `span`.
+        """
         if name in self.params:
             self.found.report(
                 "E0106",
@@ -282,8 +295,10 @@ class Scope:
                 help=help or "give one of the two statements another name",
             )
             raise Skip
-        head = name.split(".")[0]
-        if head in MODULE_NAMES or head in KEYWORDS:
+        head, *inner = name.split(".")
+        if inner and inner[0] in MODULE_NAMES:
+            head = inner[0]
+        if self.parent is None and (head in MODULE_NAMES or head in KEYWORDS):
             keeper = (
                 "a word of Python" if head in KEYWORDS else "a name that torch modules keep for themselves"
             )
@@ -297,9 +312,35 @@ class Scope:
             )
             raise Skip
         self.params[name] = span
+        if self.parent is not None:
+            self.param_nodes[name] = self._taken_param(name, type, init, span, help)
+            return self.param_nodes[name]
         free = name if name not in self.nodes else self.namer.unique(name)
         self.param_nodes[name] = free
+        self.param_places[free] = (place or span).start
         return self.add(Param(type=type, init=init), hint=name, span=span, name=free)
+
+    def _taken_param(self, name: str, type: TensorType, init: Any, span: Span, help: str) -> str:
+        """A parameter of a body: made outside under the body's prefix, and an input here.
+
+        The applications of a layer share theirs.
+        """
+        assert self.parent is not None
+        if self.layer is not None:
+            outside = self.parent.shared(self.layer, name, type, init, span)
+        else:
+            outside = self.parent.add_param(f"{self.prefix}.{name}", type, init, span, help, self.place)
+        return self.take(outside, type, name, span)
+
+    def shared(self, layer: Layer, name: str, type: TensorType, init: Any, span: Span) -> str:
+        """The node, in this scope, of a layer's parameter, which its first application makes."""
+        if self is not layer.scope:
+            assert self.parent is not None
+            outside = self.parent.shared(layer, name, type, init, span)
+            return self.take(outside, type, f"{layer.name}.{name}", span)
+        if name not in layer.params:
+            layer.params[name] = self.add_param(f"{layer.name}.{name}", type, init, span)
+        return layer.params[name]
 
 
 class TooManyNodes(Exception):
@@ -309,8 +350,3 @@ class TooManyNodes(Exception):
 def article(kind: str) -> str:
     """`an input`, `a size`."""
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
-
-
-def real_type(*shape: Any) -> TensorType:
-    """The type of a real array."""
-    return TensorType(REAL, tuple(Dim.of(d) if isinstance(d, int) else d for d in shape))

@@ -177,7 +177,9 @@ def check_frozen(training: Training, statement: TrainStmt, scope: Scope) -> None
         if any(fnmatchcase(name, pattern) for name in scope.params):
             continue
         place = next(k.value.span for k in statement.settings if k.name == "freeze")
-        names = ", ".join(f"`{n}`" for n in list(scope.params)[:8]) + (", ..." if len(scope.params) > 8 else "")
+        names = ", ".join(f"`{n}`" for n in list(scope.params)[:8]) + (
+            ", ..." if len(scope.params) > 8 else ""
+        )
         scope.found.report(
             "E0404",
             f"`freeze` names no parameter: nothing matches `{shorten(pattern)}`",

@@ -20,8 +20,9 @@ from ..types import Dim, Mismatch, Size, TensorType, describe, shape_text
 from .circles import Circles
 from .ends import Dest, Ends, Source, end_text, written
 from .expr import Expressions
-from .scope import Scope, Symbol, Term, article, real_type
+from .scope import Scope, article
 from .static import CONSTANTS, Skip, evaluate, in_range, rectangular, shown
+from .symbols import Symbol, Term, real_type
 
 
 class Wires:

@@ -28,7 +28,6 @@ from .base import (
 from .interval import added, hull, often, times
 
 _PAIRS = [Sample(real(2, 3), real(3)), Sample(real(), real(4)), Sample(real(), real())]
-_BAD_PAIRS = [Sample(real(3), real(4)), Sample(real(2, 3), real(2))]
 _INTS = Sample(Arg((3,), kind="int"), Arg((3,), kind="int"))
 
 
@@ -39,7 +38,7 @@ class Binary(Elementwise, abstract=True):
     operands = ("a", "b")
     takes = "number"
     samples = [*_PAIRS, _INTS]
-    bad_samples = _BAD_PAIRS
+    bad_samples = [Sample(real(3), real(4)), Sample(real(2, 3), real(2))]
 
 
 class Add(Binary):
@@ -96,6 +95,7 @@ class Div(Binary):
 
     takes = "real"
     formula = "a / b"
+    remedy = "keep the divisor away from 0, as in `a / (b + 1e-8)` for b of one sign"
     latex = r"\frac{{{a}}}{{{b}}}"
     numpy = "a / b"
     torch = "a / b"
@@ -134,6 +134,7 @@ class Pow(Binary):
 
     takes = "real"
     formula = "a^b"
+    remedy = "keep the base of `^` above 0, as in `(x + 1e-8) ^ p`, or its exponent whole and positive"
     latex = "{{{a}}}^{{{b}}}"
     numpy = "a**b"
     torch = "a**b"
@@ -392,8 +393,7 @@ class Where(Elementwise):
         _, da, db = tangents
         if da is None and db is None:
             return None
-        zero: Any = 0.0
-        return fn.where(xs[0], zero if da is None else da, zero if db is None else db)
+        return fn.where(xs[0], 0.0 if da is None else da, 0.0 if db is None else db)
 
     def vjp(self, cotangent: Value, y: Value, *xs: Value) -> list[Value | None]:
         condition = xs[0]

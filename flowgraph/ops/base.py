@@ -54,7 +54,7 @@ from .rules import (
     to_common,
 )
 from .sample import Arg, Sample, klass, real
-from .value import OPS, Batching, Value, apply, beside, constant, converted, fn
+from .value import OPS, Batching, Value, apply, beside, called, constant, converted, fn, items_of
 
 __all__ = [
     "ANYTHING",
@@ -79,12 +79,14 @@ __all__ = [
     "beside",
     "bind_operands",
     "broadcast",
+    "called",
     "common_elem",
     "concrete",
     "constant",
     "conversion",
     "converted",
     "fn",
+    "items_of",
     "klass",
     "known_shape",
     "need_equal",
@@ -117,6 +119,8 @@ class Op(Declared):
     torch: ClassVar[Any] = None
     torch_module: ClassVar[str] = ""
     """What a PyTorch user puts into nn.Sequential ("nn.Tanh()"), if there is such a thing."""
+    torch_call: ClassVar[str] = ""
+    """How that module is called where not with the operands in order: "x, (h, c)" of nn.LSTMCell."""
     samples: ClassVar[Sequence[Sample]] = ()
     bad_samples: ClassVar[Sequence[Sample]] = ()
     differentiable: ClassVar[bool] = True
@@ -128,6 +132,8 @@ class Op(Declared):
     """Between which numbers every entry of the result lies."""
     instead: ClassVar[str] = ""
     """Without a derivative: what to train with in its place, in words."""
+    remedy: ClassVar[str] = ""
+    """Where its value or its slope is no finite number for some operands: what to do about it, in words."""
     unmeant: ClassVar[Mapping[str, tuple[str, str]]] = {}
     """Of a loss: operations whose output it is hardly meant to be given; why, and the cure."""
     numbers_only: ClassVar[bool] = False

@@ -16,6 +16,10 @@ Axes: TypeAlias = Any
 """None, a whole number, or a tuple of them."""
 Ints: TypeAlias = Any
 """A tuple of whole numbers."""
+PerAxis: TypeAlias = Any
+"""A whole number, or a tuple with one for each axis that a window slides along."""
+Padding: TypeAlias = Any
+"""The same, "same" or "valid"; a pair for an axis with more after it than before."""
 Size: TypeAlias = Any
 """A Dim, or a whole number."""
 Shape: TypeAlias = Any

@@ -44,6 +44,8 @@ KINDS = {
     "Size": "a size",
     "Shape": "a list of sizes",
     "Ints": "a list of whole numbers",
+    "PerAxis": "a whole number, or a list with one for each axis",
+    "Padding": 'a whole number, a list with one for each axis, "same" or "valid"',
     "Any": "see above",
 }
 """What an attr of each kind is, in words."""

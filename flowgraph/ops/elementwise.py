@@ -47,6 +47,7 @@ class Exp(Function):
 
     formula = "e^x"
     latex = "e^{{{x}}}"
+    remedy = "keep the argument of `exp` below 88, or take `softmax`, `sigmoid` or `logsumexp` for all of it"
     rising = True
     numpy = "np.exp(x)"
     torch = "torch.exp(x)"
@@ -60,6 +61,7 @@ class Expm1(Function):
 
     formula = "e^x - 1"
     latex = "e^{{{x}}} - 1"
+    remedy = "keep the argument of `expm1` below 88"
     rising = True
     numpy = "np.expm1(x)"
     torch = "torch.expm1(x)"
@@ -73,6 +75,10 @@ class Log(Positive):
 
     formula = "ln x"
     latex = r"\ln {x}"
+    remedy = (
+        "keep the argument of `log` above 0, as in `log(x + 1e-8)`; for the logarithm of a `softmax` or "
+        "`sigmoid`, use `log_softmax`, `cross_entropy` or `bce_with_logits`, which take the scores"
+    )
     numpy = "np.log(x)"
     torch = "torch.log(x)"
 
@@ -85,6 +91,7 @@ class Log1p(Function):
 
     formula = "ln(1 + x)"
     latex = r"\ln(1 + {x})"
+    remedy = "keep the argument of `log1p` above -1"
     numpy = "np.log1p(x)"
     torch = "torch.log1p(x)"
     samples = [Sample(real(2, 3, low=-0.8))]
@@ -98,6 +105,7 @@ class Sqrt(Positive):
 
     formula = "√x"
     latex = r"\sqrt{{{x}}}"
+    remedy = "keep the argument of `sqrt` above 0, as in `sqrt(x + 1e-8)`: at 0 its slope is infinite"
     bounds = (0.0, math.inf)
     numpy = "np.sqrt(x)"
     torch = "torch.sqrt(x)"
@@ -125,6 +133,7 @@ class Reciprocal(Function):
     """One over x."""
 
     formula = "1 / x"
+    remedy = "keep the argument of `reciprocal` away from 0, as in `reciprocal(x + 1e-8)` for x of one sign"
     latex = r"\frac{{1}}{{{x}}}"
     numpy = "1 / x"
     torch = "1 / x"
@@ -178,6 +187,7 @@ class Asin(Function):
 
     formula = "arcsin x"
     latex = r"\arcsin {x}"
+    remedy = "keep the argument of `asin` inside -1 and 1, as in `asin(clip(x, -0.999, 0.999))`"
     numpy = "np.arcsin(x)"
     torch = "torch.asin(x)"
     samples = [Sample(real(2, 3, low=-0.9, high=0.9))]
@@ -191,6 +201,7 @@ class Acos(Function):
 
     formula = "arccos x"
     latex = r"\arccos {x}"
+    remedy = "keep the argument of `acos` inside -1 and 1, as in `acos(clip(x, -0.999, 0.999))`"
     numpy = "np.arccos(x)"
     torch = "torch.acos(x)"
     samples = [Sample(real(2, 3, low=-0.9, high=0.9))]
@@ -217,6 +228,7 @@ class Sinh(Function):
 
     formula = "(e^x - e^-x) / 2"
     latex = r"\sinh {x}"
+    remedy = "keep the argument of `sinh` between -88 and 88"
     rising = True
     numpy = "np.sinh(x)"
     torch = "torch.sinh(x)"
@@ -230,6 +242,7 @@ class Cosh(Function):
 
     formula = "(e^x + e^-x) / 2"
     latex = r"\cosh {x}"
+    remedy = "keep the argument of `cosh` between -88 and 88"
     bounds = (1.0, math.inf)
     numpy = "np.cosh(x)"
     torch = "torch.cosh(x)"

@@ -114,7 +114,12 @@ def last_size(op: Op, u: Unifier, type: TensorType, slot: int) -> Dim:
     """The last size, as a number. Raises Mismatch, or NotYetKnown."""
     if type.rank == 0:
         raise no_axis(op, type, slot)
-    size = u.known(type.shape[-1])
+    return size_at(op, u, type, -1, slot)
+
+
+def size_at(op: Op, u: Unifier, type: TensorType, axis: int, slot: int) -> Dim:
+    """The size of an axis, as a number. Raises Mismatch, or NotYetKnown."""
+    size = u.known(type.shape[axis])
     if size.value is None:
         raise Mismatch(
             f"`{op.name}` needs a size known at compile time",

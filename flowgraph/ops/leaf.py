@@ -294,6 +294,26 @@ class Item(Op):
         return [[cotangent if i == self.index else None for i in range(self.count)]]
 
 
+class Pack(LinearMap):
+    """Several values as the results of one node, for `item` to take apart."""
+
+    operands = ("*xs",)
+    latex = r"({xs})"
+    numpy = "(*xs,)"
+    torch = "(*xs,)"
+    samples = [Sample(real(2), real(3, 1)), Sample(real(2))]
+
+    def wants(self, types: Sequence[Any]) -> list[Elem | None]:
+        return [None for _ in types]
+
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        return TupleType(types)
+
+    def transpose(self, cotangent: Any, *xs: Value) -> list[Value | None]:
+        """cotangent: a sequence with that of each value, None for zero."""
+        return list(cotangent)
+
+
 def batch_mean(values):
     """Mean over the batch, 0 for an empty one."""
     return np.sum(values) / max(len(values), 1)

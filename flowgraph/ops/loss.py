@@ -220,6 +220,7 @@ class Bce(PairLoss):
     """
 
     formula = "-mean (y ln h + (1 - y) ln(1 - h))"
+    remedy = "give `bce` probabilities, between 0 and 1, or take `bce_with_logits` for scores"
     latex = r"-({y} \ln {h} + (1 - {y}) \ln(1 - {h}))"
     numpy = bce
     torch = 'F.binary_cross_entropy(h, y, reduction="none")'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..graph import Builder, Graph
+from ..graph import Builder, Graph, renamed
 from ..types import Dim, Elem, Shape, TensorType
 
 if TYPE_CHECKING:
@@ -88,6 +88,25 @@ def apply(op: Op, *operands: Any) -> Value:
             values[slot] = converted(values[slot], elem)
     op = op.canonical([v.type for v in values])
     return Value(builder, builder.apply(op, [v.name for v in values]))
+
+
+def called(value: Value, name: str) -> Value:
+    """A value just made, under a name that says to readers of emitted code what it is.
+
+    What has a name of its own, or was made before, keeps it.
+    """
+    made = value.builder.graph[value.name]
+    if made.hint is not None or value.builder.graph.last != made.name:
+        return value
+    value.builder.graph.pop_last()
+    unique = value.builder.names.unique(name)
+    value.builder.graph.add(renamed(made, name=unique))
+    return Value(value.builder, unique)
+
+
+def items_of(value: Value, *names: str) -> list[Value]:
+    """The results of a node that has several, under these names."""
+    return [called(fn.item(value, index=i, count=len(names)), name) for i, name in enumerate(names)]
 
 
 def beside(value: Value, op: Op) -> Value:

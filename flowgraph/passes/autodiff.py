@@ -217,7 +217,10 @@ def unbroadcast(value: Value, operand: Value) -> Value:
     have, want = value.shape, operand.shape
     if len(have) > len(want):
         axes = tuple(range(-len(have), -len(want)))
-        value = fn.sum(value, axis=axes)
+        single = tuple(i for i in range(-len(want), 0) if want[i] == 1 and have[i] != 1)
+        value = fn.sum(value, axis=(*axes, *single))
+        if single:
+            value = fn.unsqueeze(value, axis=single)
         have = value.shape
     if len(have) == len(want):
         axes = tuple(
@@ -259,7 +262,7 @@ def _expanded(graph: Graph, active: set[str]) -> Graph:
     out = graph.like()
     builder = Builder(out, [n.name for n in graph])
     for node in graph:
-        if node.name not in active or not _needs_expansion(node.op) or isinstance(node.type, TupleType):
+        if node.name not in active or not _needs_expansion(node.op):
             out.add(node)
             continue
         made = node.op.expand(*(Value(builder, o) for o in node.operands))

@@ -1,8 +1,8 @@
 """Take out the shape work that derivative rules leave behind.
 
-A repeated value inside an elementwise operation need not be repeated; two transpositions
-cancel, and a transposed product (outer ones too) is the product of the transposed, the other way round. These
-are exact. An example's share of the loss (1/N times a value) becomes a division by N, which
+A repeated value inside an elementwise operation need not be repeated; two transpositions cancel,
+so do axes of size 1 put in and taken out, and a transposed product (outer ones too) is the
+product of the transposed, the other way round. These are exact. An example's share of the loss (1/N times a value) becomes a division by N, which
 rounds once where the product rounds twice: not exact, and closer.
 """
 
@@ -54,6 +54,8 @@ class _Canceller:
                 return self._keep(node, *shared)
         elif node.op.name == "transpose_last":
             return self._transposed(node, operands[0])
+        elif node.op.name == "squeeze":
+            return self._squeezed(node, operands[0])
         elif node.op.name == "share":
             inner = self.out[operands[0]]
             if inner.op.name == "share" and _may_go(inner):
@@ -149,17 +151,30 @@ class _Canceller:
         if inner.op.name == "add" and inner.hint is None and all(self._turns(o) for o in inner.operands):
             return self._keep(node, inner.op, [self._flip(o, node.of) for o in inner.operands])
         types = [self.out[o].type for o in inner.operands]
-        if inner.op.name != "matmul" or inner.hint is not None or any(t.rank != 2 for t in types):
+        if inner.op.name != "matmul" or inner.hint is not None or any(t.rank < 2 for t in types):
             return self._keep(node, node.op, [operand])
         flipped = [self._flip(o, node.of) for o in reversed(inner.operands)]
         return self._keep(node, inner.op, flipped)
+
+    def _squeezed(self, node: Node, operand: str) -> str:
+        """Without the axes just added, the value is what it was before, and takes the name."""
+        inner = self.out[operand]
+        if inner.op.name != "unsqueeze" or self.out[inner.operands[0]].type != node.type:
+            return self._keep(node, node.op, [operand])
+        source = self.out[inner.operands[0]]
+        if node.hint is None:
+            return source.name
+        if source.hint is None and source.operands:
+            self.out.set_hint(source.name, node.hint)
+            return source.name
+        return self._keep(node, OPS["identity"](), [source.name])
 
     def _turns(self, name: str) -> bool:
         """Whether the transposed of an unnamed value can be written without a transposition around it."""
         node = self.out[name]
         if node.op.name not in ("matmul", "outer", "transpose_last") or node.hint is not None:
             return False
-        return node.op.name != "matmul" or all(self.out[o].type.rank == 2 for o in node.operands)
+        return node.op.name != "matmul" or all(self.out[o].type.rank >= 2 for o in node.operands)
 
     def _flip(self, name: str, of: str | None) -> str:
         node = self.out[name]

@@ -32,6 +32,8 @@ class Simplify(Pass):
 
 
 def _simplify(out: Graph, node: Node) -> Node | str:
+    if node.op.name == "item" and out[node.operands[0]].op.name == "pack":
+        return _part(out, node)
     stands_for = _same_as(out, node)
     if stands_for is not None and out[stands_for].type == node.type:
         if node.hint is None:
@@ -46,6 +48,17 @@ def _simplify(out: Graph, node: Node) -> Node | str:
         if right.op.name == "neg" and right.hint is None:
             return renamed(node, op=OPS["sub"](), operands=(left.name, right.operands[0]))
     return node
+
+
+def _part(out: Graph, node: Node) -> Node | str:
+    """One of several values that were packed: itself, under the name that the diagram gives it."""
+    part = out[out[node.operands[0]].operands[node.op.index]]
+    if node.hint is None:
+        return part.name
+    if part.hint is None and part.operands:
+        out.set_hint(part.name, node.hint)
+        return part.name
+    return renamed(node, op=OPS["identity"](), operands=(part.name,))
 
 
 def _merged(out: Graph, node: Node) -> Node | str:

@@ -1,0 +1,68 @@
+"""Which passes run in which order, from a typed graph to what is emitted.
+
+Assumes a typed graph of one example without calls and requests for derivatives.
+"""
+
+from __future__ import annotations
+
+from .passes.autodiff import Jvp, Vjp
+from .passes.base import Pass, Pipeline
+from .passes.batch import Batch
+from .passes.cancel import Cancel
+from .passes.cse import Cse
+from .passes.dce import Dce
+from .passes.fold import Fold
+from .passes.inline import Inline
+from .passes.keep import Keep
+from .passes.per_example import PerExample
+from .passes.pick import Pick
+from .passes.signs import Signs
+from .passes.simplify import Simplify
+from .passes.split_sums import SplitSums
+
+DERIVED: dict[str, tuple[Pass, ...]] = {
+    "loss_and_grad": (Keep(("loss",)), Vjp()),
+    "vjp": (Keep(("loss",)), Vjp()),
+    "jvp": (Keep(("loss",)), Jvp()),
+    "hvp": (Keep(("loss",)), Vjp(), Keep(("gradient",)), Jvp(), Keep(("gradient_dot",))),
+    "per_example_grad": (PerExample(),),
+}
+"""The emitted functions with derivatives, each with the passes that differentiate."""
+
+BEFORE_BATCHING = ("per_example_grad",)
+"""Those of them that differentiate the loss of one example, and are batched after it."""
+
+TIDY: tuple[Pass, ...] = (
+    Cancel(),
+    Simplify(),
+    Cancel(),
+    Pick(),
+    Signs(),
+    Simplify(),
+    Cse(),
+    Simplify(),
+    Cancel(),
+    Simplify(),
+    Dce(),
+)
+"""What makes a derived graph readable."""
+
+
+def pipeline(level: int) -> Pipeline:
+    """The passes from a typed graph to what is emitted at a level."""
+    if level == 0:
+        return Pipeline((Batch(), Inline(), SplitSums()))
+    return Pipeline((Fold(), Simplify(), Batch(), Inline(), *TIDY, SplitSums()))
+
+
+def derivative_pipeline(level: int, function: str) -> Pipeline:
+    """The passes from a typed graph to what a function with derivatives is emitted from."""
+    differentiate = DERIVED[function]
+    batch = (Batch(), Inline())
+    if level == 0:
+        steps = (*differentiate, *batch) if function in BEFORE_BATCHING else (*batch, *differentiate)
+        return Pipeline((*steps, SplitSums()))
+    if function in BEFORE_BATCHING:
+        return Pipeline((Fold(), *TIDY, *differentiate, Dce(), Fold(), *TIDY, *batch, *TIDY, SplitSums()))
+    before = (Fold(), Simplify(), *batch, *TIDY)
+    return Pipeline((*before, *differentiate, Dce(), Fold(), *TIDY, SplitSums()))
