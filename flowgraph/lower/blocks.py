@@ -137,7 +137,8 @@ def run_body(
         raise Skip
     operands = [child.captured[name] for name in taken]
     single = hint if len(outputs) == 1 else None
-    return scope.add(CallOp(graph=typed), operands, hint=single, span=span), returned
+    path = child.layer.name if child.layer is not None else child.prefix
+    return scope.add(CallOp(graph=typed, path=path), operands, hint=single, span=span), returned
 
 
 def scope_sizes(scope: Scope) -> list[str]:

@@ -235,7 +235,9 @@ def _converted(kind: str, value: Any, span: Span, found: Diagnostics) -> Any:
         if kind == "Shape":
             return tuple(whole(v, span, found, least=-1) for v in items)
         numbers = tuple(_known(v) for v in items)
-        return numbers if all(_is_int(v) for v in numbers) else None
+        if not all(_is_int(v) for v in numbers):
+            return None
+        return numbers[0] if kind in ("PerAxis", "Padding") and len(numbers) == 1 else numbers
     return _tuples(value)
 
 

@@ -83,12 +83,19 @@ class _Batcher:
         return name
 
     def _holder(self, node: Node, operands: list[str]) -> str:
-        """A node that holds graphs: batch them for the operands that carry the axis."""
-        graphs = []
-        for inner in node.op.subgraphs():
-            carried = [i for i, o in zip(inner.inputs, operands, strict=True) if o in self.carries]
-            graphs.append(_Batcher(inner, self.size, carried).inner())
-        op = node.op.with_subgraphs(graphs)
+        """A node that holds a graph: batch that for the operands that carry the axis.
+
+        What goes round in a loop carries it in every round, if anything in the loop does.
+        """
+        (inner,) = node.op.subgraphs()
+        feeds = node.op.feeds()
+        carried = [i for i, slots in enumerate(feeds) if any(operands[s] in self.carries for s in slots)]
+        carried = sorted({*carried, *range(node.op.round_trip())})
+        for slot in (s for i in carried for s in feeds[i]):
+            value = Value(self.builder, operands[slot])
+            operands[slot] = self.batching.spread(value, self.graph[node.operands[slot]].type).name
+        batched = _Batcher(inner, self.size, [inner.inputs[i] for i in carried]).inner()
+        op = node.op.with_subgraphs([batched])
         type = op.result_type([self.out[o].type for o in operands])
         self.out.add(Node(node.name, op, tuple(operands), type, node.hint, node.span))
         self.carries.add(node.name)

@@ -1,11 +1,12 @@
 """Dissolve calls: put the nodes of a called graph in place of the node that calls it.
 
-Assumes a typed graph. Promises a graph without `call` nodes that computes the same values;
+Assumes a typed graph. Promises a graph without `call` and `loop` nodes that computes the same values;
 the names of inner nodes are prefixed with the call's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,22 +15,24 @@ from ..naming import Namer
 from ..ops import OPS
 from .base import Pass
 
+DISSOLVED = ("call", "loop")
+
 
 @dataclass(frozen=True)
 class Inline(Pass):
-    """Calls become copies of what they call."""
+    """Calls become copies of what they call, and loops of what they repeat, once for each round."""
 
     name: ClassVar[str] = "inline"
 
     def run(self, graph: Graph) -> Graph:
-        if not any(node.op.name == "call" for node in graph):
+        if not any(node.op.name in DISSOLVED for node in graph):
             return graph
         out = graph.like()
         namer = Namer(n.name for n in graph)
         results: dict[str, list[str]] = {}
         for node in graph:
-            if node.op.name == "call":
-                results[node.name] = self._copy(out, namer, node)
+            if node.op.name in DISSOLVED:
+                results[node.name] = self._rounds(out, namer, node)
                 if len(results[node.name]) == 1:
                     inner = results[node.name]
                     out.add(Node(node.name, OPS["identity"](), (inner[0],), node.type, node.hint, node.span))
@@ -40,14 +43,28 @@ class Inline(Pass):
                 out.add(node)
         return out.close(graph.inputs, graph.targets, graph.params, graph.results)
 
-    def _copy(self, out: Graph, namer: Namer, call: Node) -> list[str]:
-        """Copy the called graph's nodes; returns the nodes of its results."""
-        inner = self.run(call.op.graph)
-        new = dict(zip(inner.inputs, call.operands, strict=True))
+    def _rounds(self, out: Graph, namer: Namer, node: Node) -> list[str]:
+        """Copy what a node holds as often as it is applied; returns the nodes of its results."""
+        inner = self.run(node.op.graph)
+        path = (node.op.path or node.name).replace(".", "_")
+        if node.op.name == "call":
+            return self._copy(out, namer, inner, node.operands, path)
+        going = list(node.operands[: node.op.round_trip()])
+        for index in range(node.op.count):
+            operands = [*going, *node.op.of_round(node.operands, index)]
+            going = self._copy(out, namer, inner, operands, f"{path}_{index}")
+        return going
+
+    def _copy(self, out: Graph, namer: Namer, inner: Graph, given: Sequence[str], path: str) -> list[str]:
+        """Copy a graph's nodes; returns the nodes of its results."""
+        new = dict(zip(inner.inputs, given, strict=True))
         for node in inner:
             if node.name in new:
                 continue
-            new[node.name] = namer.unique(f"{call.name}_{node.name}")
-            operands = tuple(new[o] for o in node.operands)
-            out.add(Node(new[node.name], node.op, operands, node.type, None, node.span))
+            new[node.name] = namer.unique(f"{path}_{node.hint or node.name}")
+            out.add(
+                Node(
+                    new[node.name], node.op, tuple(new[o] for o in node.operands), node.type, None, node.span
+                )
+            )
         return [new[r.node] for r in inner.results]
