@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import Diagnostic, Diagnostics, FlowError, InternalError, Source, Span, fail
-from .graph import Graph
+from .graph import Graph, with_subgraphs
 from .lower import DEFAULT_MAX_NODES, Program, lower
 from .lower.early import refuse_early
 from .lower.echo import without_echoes
 from .lower.program import DEFAULT_TRAINING, Training
+from .ops.derivative import REQUESTS
 from .parse import parse, paused_collector, read_source
 from .passes.autodiff import Vjp
 from .passes.base import Observer, Pipeline
@@ -30,12 +32,16 @@ from .passes.infer import InferTypes
 from .passes.inline import Inline
 from .passes.keep import Keep
 from .passes.learn import Learn, staying
+from .passes.need_sizes import NeedSizes
 from .passes.simplify import Simplify
-from .pipelines import TIDY, derivative_pipeline, pipeline
+from .pipelines import TIDY, derivative_pipeline, modular_pipeline, pipeline
 from .syntax import File
 from .version import __version__
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from .params import Params
     from .run import Run
     from .train.report import Trained
     from .verify_report import Verification
@@ -82,7 +88,7 @@ class Diagram:
                 self.file, rest, name=name, settings=settings, max_nodes=max_nodes, read=_read_used
             )
             is_whole = not rest.has_errors and not broken
-            typed = Pipeline((InferTypes(rest), Check(rest))).run(self.program.graph)
+            typed = Pipeline((InferTypes(rest), NeedSizes(), Check(rest))).run(self.program.graph)
             if is_whole:
                 self._check_data(rest)
             if not rest.has_errors and not broken:
@@ -146,6 +152,12 @@ class Diagram:
         """
         return derivative_pipeline(level, function).run(self._with_loss(f"`{function}`"), observe)
 
+    @property
+    def _has_blocks(self) -> bool:
+        """Whether blocks are called, with no derivative asked for that would go through them."""
+        asked = any(node.op.name in REQUESTS for graph in with_subgraphs(self.graph) for node in graph)
+        return not asked and any(node.op.subgraphs() for node in self.graph)
+
     def _with_loss(self, what: str) -> Graph:
         """The expanded graph, which must have a loss. Raises FlowError (E0603)."""
         if not self.graph.results_of("loss"):
@@ -174,7 +186,7 @@ class Diagram:
         unknown = [e for e in extras if e not in EXTRAS.get(target, ())]
         if target not in TARGETS or dtype not in DTYPES or level not in LEVELS or unknown:
             raise ValueError(f"no target {target!r}, level {level!r}, dtype {dtype!r} or extras {unknown}")
-        from .emit import Header, emit
+        from .emit import CannotHold, Header, emit
 
         with paused_collector():
             header = Header(self._file_name, __version__, target, level, dtype)
@@ -182,12 +194,14 @@ class Diagram:
             frozen = staying(self.expanded, trained.freeze)
             if len(frozen) < len(self.graph.params):
                 header = replace(header, training=trained, frozen=frozen)
-            graph = self.optimised(level)
             functions = [e for e in EXTRAS[target] if e in extras]
             if target == "numpy" and self.graph.results_of("loss"):
                 functions.insert(0, "loss_and_grad")
             derived = {f: self.differentiated(level, f) for f in functions}
-            return emit(graph, header, derived)
+            if target == "torch" and self._has_blocks:
+                with suppress(CannotHold):
+                    return emit(modular_pipeline(level).run(self.graph), header, derived)
+            return emit(self.optimised(level), header, derived)
 
     def stage(
         self,
@@ -243,25 +257,39 @@ class Diagram:
         self,
         inputs: Mapping[str, Any] | None = None,
         data: Any = None,
-        params: Any = None,
+        params: Params | None = None,
         seed: int = 0,
     ) -> Run:
         """Simulate in float64: values by name, and a table. Raises FlowError.
 
         inputs: by name, of one example or several. data: a file or a `flowgraph.data.Table`, in
-        place of the file's own data. params: a npz or safetensors file, or arrays by name; else
+        place of the file's own data. params: a file of weights, arrays by name, or `Weights`; else
         they are drawn as the emitted `init(seed)` draws them.
         """
         from .run import run_program
 
         return run_program(self.program, self.expanded, self.source.path, inputs, data, params, seed)
 
+    def params(
+        self, source: Params | None = None, seed: int = 0, *, dtype: str = "float32"
+    ) -> dict[str, np.ndarray]:
+        """The parameters by name, as emitted numpy modules take them. Raises FlowError.
+
+        source, seed: as `run` takes `params` and `seed`.
+        """
+        from .params import find_params
+
+        found = Diagnostics()
+        by_node, _ = find_params(self.graph, source, seed, found)
+        found.raise_errors()
+        return {str(self.graph[node].hint): by_node[node].astype(dtype) for node in self.graph.params}
+
     def train(
         self,
         data: str | Path | None = None,
         *,
         target: str = "numpy",
-        params: str | Path | Mapping[str, Any] | None = None,
+        params: Params | None = None,
         epochs: int | None = None,
         steps: int | None = None,
         batch: int | str | None = None,
@@ -304,7 +332,7 @@ class Diagram:
     def verify(
         self,
         data: Any = None,
-        params: Any = None,
+        params: Params | None = None,
         seed: int = 0,
         *,
         rows: int = 32,

@@ -206,6 +206,14 @@ class Graph:
         return self
 
 
+def with_subgraphs(graph: Graph) -> list[Graph]:
+    """A graph and all that its nodes hold, from outside in."""
+    found = [graph]
+    for each in found:
+        found += [inner for node in each for inner in node.op.subgraphs()]
+    return found
+
+
 def rebuild(graph: Graph, nodes: Iterable[Node], results: Iterable[Result] | None = None) -> Graph:
     """The graph with other nodes between the same inputs and results."""
     out = graph.like()

@@ -176,13 +176,13 @@ class Namer:
         self._used = set(reserved)
         self._next: dict[str, int] = {}
 
-    def unique(self, wanted: str) -> str:
-        """`wanted` itself, or with `_2`, `_3`, ... where it is taken."""
+    def unique(self, wanted: str, apart: str = "_") -> str:
+        """`wanted` itself, or with `_2`, `_3`, ... where it is taken; apart: what stands before the number."""
         name = wanted
         while name in self._used:
             number = self._next.get(wanted, 1) + 1
             self._next[wanted] = number
-            name = f"{wanted}_{number}"
+            name = f"{wanted}{apart}{number}"
         self._used.add(name)
         return name
 

@@ -13,6 +13,7 @@ from .passes.cse import Cse
 from .passes.dce import Dce
 from .passes.fold import Fold
 from .passes.inline import Inline
+from .passes.inside import Inside
 from .passes.keep import Keep
 from .passes.per_example import PerExample
 from .passes.pick import Pick
@@ -53,6 +54,14 @@ def pipeline(level: int) -> Pipeline:
     if level == 0:
         return Pipeline((Batch(), Inline(), SplitSums()))
     return Pipeline((Fold(), Simplify(), Batch(), Inline(), *TIDY, SplitSums()))
+
+
+def modular_pipeline(level: int) -> Pipeline:
+    """The same, where blocks stay calls: what is done to a graph is done in those it holds too."""
+    if level == 0:
+        return Pipeline((Batch(), Inside(SplitSums())))
+    before, after = (Fold(), Simplify()), (*TIDY, SplitSums())
+    return Pipeline((*map(Inside, before), Batch(), *map(Inside, after)))
 
 
 def derivative_pipeline(level: int, function: str) -> Pipeline:

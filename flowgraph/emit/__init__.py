@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ..graph import Graph
 from .module import Header, with_names
+from .modules import CannotHold
 from .numpy import emit_numpy
 from .torch import emit_torch
 
@@ -14,11 +15,11 @@ def emit(graph: Graph, header: Header, derived: Mapping[str, Graph] | None = Non
     """The text of a module, from a graph over batches.
 
     header: target, level and dtype among it. derived: graphs with derivatives by the function that
-    is written from each.
+    is written from each. Raises CannotHold where calls of blocks must be dissolved first.
     """
     derived = derived or {}
     header = with_names(header, [graph, *derived.values()])
     return (emit_numpy if header.target == "numpy" else emit_torch)(graph, header, derived)
 
 
-__all__ = ["Header", "emit"]
+__all__ = ["CannotHold", "Header", "emit"]

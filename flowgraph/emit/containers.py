@@ -21,7 +21,7 @@ def access(path: str, table: str) -> ast.expr:
     """The module or parameter of a dotted name; table: where a first part that is a method's name is kept."""
     head, *rest = path.split(".")
     node: ast.expr = name("self")
-    if head in OWN_METHODS:
+    if head in OWN_METHODS or head in KEYWORDS:
         node = ast.Subscript(ast.Attribute(node, table, ast.Load()), ast.Constant(head), ast.Load())
     else:
         node = ast.Attribute(node, head, ast.Load())
@@ -36,33 +36,48 @@ def access(path: str, table: str) -> ast.expr:
     return node
 
 
-def container_lines(paths: Sequence[str], made: Sequence[str]) -> list[str]:
-    """Statements of `__init__` that make the modules which hold others.
+def module_lines(path: str, made: ast.expr) -> list[str]:
+    """The statement of `__init__` that puts a module in its place."""
+    holder, _, last = path.rpartition(".")
+    if last in KEYWORDS:
+        inside = access(holder, "_modules") if holder else name("self")
+        add = ast.Attribute(inside, "add_module", ast.Load())
+        return source.expression(ast.Call(add, [ast.Constant(last), made], []), depth=2)
+    if holder:
+        return source.assign(source.text(access(path, "_modules")), made, depth=2)
+    return source.assign(f"self.{path}", made, depth=2)
 
-    paths: of modules and parameters. made: of the modules that are made apart, which may hold
-    others themselves.
+
+class Containers:
+    """Makes the modules that hold others, each when something is first put into it.
+
+    paths: of all modules and parameters of the class.
     """
-    known = {*made, *(path.split(".")[0] for path in made if "." not in path)}
-    rounds: dict[str, int] = {}
-    wanted: dict[str, None] = {}
-    for path in paths:
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.known: set[str] = set()
+        self.rounds: dict[str, int] = {}
+        """How many modules a container has that are numbered."""
+        for path in paths:
+            parts = path.split(".")
+            for count in range(1, len(parts)):
+                if parts[count].isdigit():
+                    container = ".".join(parts[:count])
+                    self.rounds[container] = max(self.rounds.get(container, 0), int(parts[count]) + 1)
+
+    def lines(self, path: str) -> list[str]:
+        """Statements of `__init__` that make what is to hold a module or parameter; it counts as made."""
+        found: list[str] = []
         parts = path.split(".")
         for count in range(1, len(parts)):
             container = ".".join(parts[:count])
-            wanted.setdefault(container)
-            if parts[count].isdigit():
-                rounds[container] = max(rounds.get(container, 0), int(parts[count]) + 1)
-    lines: list[str] = []
-    for container in wanted:
-        last = container.rpartition(".")[2]
-        if container in known or last.isdigit():
-            continue
-        value = "nn.Module()"
-        if container in rounds:
-            value = f"nn.ModuleList(nn.Module() for _ in range({rounds[container]}))"
-        holder, _, last = container.rpartition(".")
-        if holder and last in KEYWORDS:
-            lines.append(f'        {source.text(access(holder, "_modules"))}.add_module("{last}", {value})')
-        else:
-            lines.append(f"        {source.text(access(container, '_modules'))} = {value}")
-    return lines
+            if container not in self.known and not parts[count - 1].isdigit():
+                found += module_lines(container, self._made(container))
+            self.known.add(container)
+        self.known.add(path)
+        return found
+
+    def _made(self, container: str) -> ast.expr:
+        rounds = self.rounds.get(container)
+        text = f"nn.ModuleList(nn.Module() for _ in range({rounds}))" if rounds else "nn.Module()"
+        return ast.parse(text, mode="eval").body

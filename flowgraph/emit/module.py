@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..graph import Graph, Result
+from ..graph import Graph, Result, with_subgraphs
 from ..lower.program import Training
 from ..naming import MODULE_NAMES, Namer, comment_text, docstring_text
 from ..types import Dim, TensorType
@@ -46,8 +46,9 @@ def with_names(header: Header, graphs: Sequence[Graph]) -> Header:
     """The header with helpers renamed where an input or target of the graphs has their name."""
     forms = schedule_forms(header.training)
     graph = graphs[0]
+    graphs = [inner for each in graphs for inner in with_subgraphs(each)]
     for each, node in ((g, n) for g in graphs for n in g):
-        if node.op.name in ("input", "target", "param", "const"):
+        if node.op.name in ("input", "target", "param", "const") or node.op.subgraphs():
             continue
         form = node.op.form(header.target, [each[o].type for o in node.operands])
         if not isinstance(form, str):

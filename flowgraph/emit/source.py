@@ -91,6 +91,9 @@ def _atom(node: ast.expr) -> str:
         return f"[{', '.join(text(e) for e in node.elts)}]"
     if isinstance(node, ast.Dict):
         return "{" + ", ".join(_entries(node)) + "}"
+    if isinstance(node, ast.GeneratorExp):  # stands in a call alone, which is its brackets
+        (loop,) = node.generators
+        return f"{text(node.elt)} for {text(loop.target)} in {text(loop.iter)}"
     if isinstance(node, ast.Starred):
         return f"*{_inner(node.value, 5)}"
     raise InternalError(f"emitted code has no {type(node).__name__}")

@@ -1,90 +1,61 @@
 """The torch target: a module as a PyTorch user would write it.
 
 Assumes a typed graph over batches. Promises `class Name(nn.Module)` whose state_dict has the
-diagram's names, `forward`, `loss`, `metrics`, and `class NameLoss` around its loss.
+diagram's names, `forward`, `loss`, `metrics`, and `class NameLoss` around its loss; a class for
+every block, and a loop over an nn.ModuleList for a repeat.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
 
-from ..graph import Graph, Node
+from ..graph import Graph
 from ..naming import CODE_NAMES, Namer, class_name
-from ..ops.base import Op
-from ..types import TensorType
 from . import source
-from .body import Body, Target, declared_form
-from .containers import access, container_lines
 from .helpers import paste, with_callees
-from .layers import Layers, find_layers
-from .module import (
-    Header,
-    arguments,
-    arrays_at_head,
-    bind_size_lines,
-    doc_lines,
-    docstring,
-    entries_of,
-    join,
-    output_variables,
-    reaches_through,
-    shape_items,
-    takes,
-)
+from .module import Header, bind_size_lines, docstring, entries_of, join, takes
+from .modules import Modules, with_modules
 from .schedule import schedule_forms
-from .template import attribute, call, instantiate, instantiate_form, literal, name, sum_of
+from .template import call, name, sum_of
+from .torch_class import ClassWriter
 from .torch_steps import write_optimizer, write_step
-
-DTYPES = {"float32": "torch.float32", "float64": "torch.float64"}
 
 
 def emit_torch(graph: Graph, header: Header, derived: Mapping[str, Graph] | None = None) -> str:
     """The module's text.
 
-    derived: the graph of the explicit backward pass under "vjp", where it is asked for.
+    derived: the graph of the explicit backward pass under "vjp", where it is asked for. Raises
+    CannotHold where blocks must be dissolved first.
     """
-    return _Module(graph, header, derived or {}).text()
+    title = class_name(graph.name)
+    names = Namer(
+        [*CODE_NAMES, *header.helper_names, title, f"{title}Loss", *(n for n, _ in graph.constants)]
+    )
+    modules = Modules(names, header.helper_names)
+    return _Module(with_modules(graph, modules), header, title, modules, derived or {}).text()
 
 
-class _Module:
-    def __init__(self, graph: Graph, header: Header, derived: Mapping[str, Graph]) -> None:
-        self.graph = graph
+class _Module(ClassWriter):
+    def __init__(
+        self, graph: Graph, header: Header, title: str, modules: Modules, derived: Mapping[str, Graph]
+    ) -> None:
+        super().__init__(graph, header, title, modules, {})
         self.derived = derived
-        self.header = header
-        self.real = DTYPES[header.dtype]
-        self.helpers: dict[str, Any] = {}
-        self.layers: Layers = find_layers(graph, sequences=header.level > 0)
-        self.target = Target("torch", "torch", self.real, call=self._call, wrap=self._number)
-        self.constants = arrays_at_head(graph, Namer(CODE_NAMES))
-        self.class_name = class_name(graph.name)
-        self.reserved = set(CODE_NAMES) | set(header.helper_names) | {self.class_name}
-
-    def _number(self, value: ast.expr) -> ast.expr:
-        """A number as a tensor, with the dtype and device of an input or a parameter."""
-        for argument in self.graph.inputs:
-            if self.graph[argument].type.elem.kind == "real":
-                return call(f"{self.graph[argument].hint}.new_tensor", value)
-        for param in self.graph.params:
-            made = ast.Attribute(self._access(str(self.graph[param].hint)), "new_tensor", ast.Load())
-            return ast.Call(made, [value], [])
-        return call("torch.tensor", value, dtype=attribute(self.real))
 
     def text(self) -> str:
-        made = self._init()
-        body = [*made, "", *self._forward()] if len(made) > 2 else self._forward()
+        body: list[str] = []
         if self.graph.results_of("loss"):
             body += ["", *self._loss()]
         if "vjp" in self.derived:
             body += ["", *self._loss_and_grad(self.derived["vjp"])]
         if self.graph.results_of("metric"):
             body += ["", *self._metrics()]
-        outputs = self.graph.results_of("output")
-        about = arguments(self.graph, outputs) or "No outputs"
-        lines = [f"class {self.class_name}(nn.Module):", *doc_lines(f"{about}."), "", *body]
-        parts = [lines]
+        inner = [
+            ClassWriter(graph, self.header, title, self.modules, self.helpers).lines()
+            for title, graph in self.modules.graphs.items()
+        ]
+        parts = [*inner, [*self.lines(), *body]]
         if self.graph.results_of("loss"):
             parts.append(self._loss_class())
         if self.header.training is not None:
@@ -116,58 +87,13 @@ class _Module:
         lines = [f"{n} = {v}" for n, v in self.graph.constants]
         return ["", *lines] if lines else []
 
-    # -- construction
-
     def _init(self) -> list[str]:
-        lines = ["    def __init__(self):", "        super().__init__()"]
-        apart = [str(self.graph[p].hint) for p in self.graph.params if p not in self.layers.covered]
-        lines += container_lines([*self.layers.modules, *apart], list(self.layers.modules))
-        for path, made in self.layers.modules.items():
-            lines += source.assign(source.text(self._access(path)), made, depth=2)
-        for param in self.graph.params:
-            if param not in self.layers.covered:
-                lines += self._parameter(self.graph[param])
-        for node, variable in self.constants.items():
-            array = self.graph[node]
-            dtype = {"real": self.real, "int": "torch.int64", "bool": "torch.bool"}[array.type.elem.kind]
-            numbers = literal(array.op.value.data.tolist(), "torch", lambda d: ast.Constant(d.value))
-            value = call("torch.tensor", numbers, dtype=attribute(dtype))
-            register = call("self.register_buffer", ast.Constant(variable), value)
-            register.keywords = [ast.keyword("persistent", ast.Constant(False))]
-            lines += source.expression(register, depth=2)
+        lines = super()._init()
         if self.header.dtype != "float32" and self.graph.params:
             lines.append(f"        self.to({self.real})")
         return lines
 
-    def _parameter(self, node: Node) -> list[str]:
-        shape = shape_arguments(self.graph, node.type)
-        target = source.text(self._access(str(node.hint)))
-        init = node.op.init
-        empty = call("torch.empty", *shape)
-        if init.name in ("zeros", "ones"):
-            empty = call(f"torch.{init.name}", *shape)
-            return source.assign(target, call("nn.Parameter", empty), depth=2)
-        if init.name == "given":
-            numbers = literal(init.value.data.tolist(), "torch", lambda d: ast.Constant(d.value))
-            tensor = call("torch.tensor", numbers, dtype=attribute(self.real))
-            return source.assign(target, call("nn.Parameter", tensor), depth=2)
-        lines = source.assign(target, call("nn.Parameter", empty), depth=2)
-        form = instantiate_form(
-            type(init).torch, {"tensor": self._access(str(node.hint))}, init.values, "torch", self.real
-        )
-        return lines + source.expression(form, depth=2)
-
-    def _access(self, path: str) -> ast.expr:
-        """`self.f.linear`: the module or parameter of a dotted name."""
-        return access(path, "_modules" if "." in path else "_parameters")
-
     # -- methods
-
-    def _call(self, node: Node, operands: Sequence[ast.expr]) -> ast.expr | None:
-        path = self.layers.calls.get(node.name)
-        if path is None:
-            return None
-        return ast.Call(self._access(path), module_arguments(node.op, operands), [])
 
     def _loss_and_grad(self, graph: Graph) -> list[str]:
         """The backward pass written out, to be laid beside autograd's."""
@@ -197,65 +123,6 @@ class _Module:
             *source.assign("grads", entries, depth=2),
             "        return loss, grads",
         ]
-
-    def _body(self, graph: Graph | None = None) -> Body:
-        namer = Namer(self.reserved)
-        for argument in takes(self.graph, targets=True):
-            namer.reserve(str(self.graph[argument].hint))
-        body = _TorchBody(
-            graph or self.graph,
-            self.target if graph is None else replace(self.target, call=declared_form),
-            self.header.level,
-            namer,
-            self.helpers,
-            renamed=self.header.renamed,
-            depth=2,
-        )
-        body.layers = self.layers if graph is None else Layers()
-        for argument in takes(self.graph, targets=True):
-            body.variables[argument] = name(str(self.graph[argument].hint))
-        for param in self.graph.params:
-            body.variables[param] = self._access(str(self.graph[param].hint))
-        for node, variable in self.constants.items():
-            body.variables[node] = ast.Attribute(name("self"), variable, ast.Load())
-        return body
-
-    def _method(self, title: str, doc: str, given: list[str], wanted: list[str], finish: Any) -> list[str]:
-        body = self._body()
-        start = []
-        if title != "forward" and reaches_through(self.graph, wanted):
-            start = self._from_forward(body, wanted)
-        body.last = wanted[0] if len(wanted) == 1 else ""
-        found = body.run(wanted)
-        last = finish(found)
-        sizes = [f"    {line}" for line in bind_size_lines(self.graph, body, given)]
-        names = ["self", *(str(self.graph[i].hint) for i in given)]
-        about = doc_lines(doc, depth=2) if doc else []
-        return [*source.signature(title, names, depth=1), *about, *sizes, *start, *body.lines, *last]
-
-    def _from_forward(self, body: Body, wanted: list[str]) -> list[str]:
-        """Begin with what forward returns; a single output used once stands where it is used."""
-        outputs = [r.node for r in self.graph.results_of("output")]
-        result = ast.Call(name("self"), [name(str(self.graph[i].hint)) for i in self.graph.inputs], [])
-        alive = self.graph.ancestors(wanted)
-        users = [u for u in self.graph.users(outputs[0]) if u.name in alive]
-        once = len(users) == 1 and body.mentions(users[0], outputs[0]) == 1
-        if len(outputs) == 1 and once and outputs[0] not in wanted and self.header.level > 0:
-            body.variables[outputs[0]] = result
-            return []
-        return [f"        {output_variables(self.graph, body, wanted)} = {source.text(result)}"]
-
-    def _forward(self) -> list[str]:
-        outputs = self.graph.results_of("output")
-
-        def finish(found: dict[str, ast.expr]) -> list[str]:
-            values = [found[r.node] for r in outputs]
-            if not values:
-                return ["        return ()"]
-            whole = values[0] if len(values) == 1 else ast.Tuple(values, ast.Load())
-            return source.returns(whole, depth=2)
-
-        return self._method("forward", "", list(self.graph.inputs), [r.node for r in outputs], finish)
 
     def _loss(self) -> list[str]:
         terms = self.graph.results_of("loss")
@@ -291,27 +158,3 @@ class _Module:
             *source.signature("forward", ["self", *given], depth=1),
             *source.returns(call("self.model.loss", *(name(g) for g in given)), depth=2),
         ]
-
-
-def module_arguments(op: Op, operands: Sequence[ast.expr]) -> list[ast.expr]:
-    """What a module is called with: the operands, or what the operation says of them."""
-    if not op.torch_call:
-        return list(operands)
-    form = f"module({op.torch_call})"
-    made = instantiate(op, form, operands, "torch", "", lambda d: ast.Constant(d.value), {})
-    assert isinstance(made, ast.Call)
-    return made.args
-
-
-def shape_arguments(graph: Graph, type: TensorType) -> list[ast.expr]:
-    """A parameter's sizes as arguments; a single number's shape is `()`."""
-    return shape_items(graph, type) or [ast.Tuple([], ast.Load())]
-
-
-class _TorchBody(Body):
-    """A body whose layers are called as modules: their parameters are no operands."""
-
-    layers: Layers
-
-    def operands_of(self, node: Node) -> tuple[str, ...]:
-        return self.layers.operands.get(node.name, node.operands)

@@ -73,7 +73,7 @@ class _Trainer:
             values |= {"batch": self.training.batch, "seed": self.training.seed}
         if self.header.frozen:
             values["frozen"] = self.header.frozen
-        defaults = [f"{n}={source.text(_literal(v))}" for n, v in values.items()]
+        defaults = [_default(n, v) for n, v in values.items()]
         slots = self.optimiser.slots()
         zeros = "{name: np.zeros_like(w) for name, w in self._params.items()}"
         kept = "".join(f', "{slot}": self._{slot}' for slot in slots)
@@ -224,6 +224,15 @@ def _unpack(names: Sequence[str]) -> list[str]:
     if not names or len(together) <= source.WIDTH:
         return [together] if names else []
     return [f"        {n} = self._{n}" for n in names]
+
+
+def _default(setting: str, value: Any) -> str:
+    """`lr=0.1`, as an argument of a method; a long tuple has one entry a line."""
+    short = f"{setting}={source.text(_literal(value))}"
+    if len(short) + 9 <= source.WIDTH or not isinstance(value, tuple):
+        return short
+    inner = "".join(f"\n{source.INDENT * 3}{source.text(_literal(v))}," for v in value)
+    return f"{setting}=({inner}\n{source.INDENT * 2})"
 
 
 def _literal(value: Any) -> ast.expr:

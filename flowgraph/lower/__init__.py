@@ -166,7 +166,7 @@ class _Lowering:
         self.returned = Returned()
         for index, value in enumerate(statement.values):
             node = self.expressions.lower(value, Statement("return"))
-            label = value.name if isinstance(value, Name) else f"value_{index}"
+            label = value.name if isinstance(value, Name) else f"result_{index}" if index else "result"
             self.returned.nodes.append(node)
             self.returned.labels.append(label)
             self.returned.spans.append(value.span)

@@ -14,7 +14,7 @@ from ..errors import Diagnostics, Span, shorten
 from ..graph import Graph, Result
 from ..ops.control import Call as CallOp
 from ..passes.infer import InferTypes
-from ..syntax import BlockStmt, RepeatStmt, Stmt, TypeExpr, Wildcard
+from ..syntax import BlockStmt, Call, RepeatStmt, Stmt, TypeExpr, Wildcard
 from ..types import Dim, TensorType, Unknown, describe
 from .order import in_order
 from .scope import Scope
@@ -57,7 +57,7 @@ class ToldFromOutside(Diagnostics):
         self.outer.report(code, message, span, label, labels=labels, **more)
 
 
-def inside(scope: Scope, of: BlockStmt | RepeatStmt, place: Span, text: str, **settings: Any) -> Scope:
+def inside(scope: Scope, of: BlockStmt | RepeatStmt | Call, place: Span, text: str, **settings: Any) -> Scope:
     """The scope of a body. Reports E0214 for a block inside itself, E0903 for too deep a nest.
 
     place, text: the call, and how it is spoken of.

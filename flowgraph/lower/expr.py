@@ -24,6 +24,7 @@ from .calls import bind
 from .derivative import check_variable
 from .forms import dotted, head_of, literal_list
 from .local import tensor_of, view_of
+from .recurrence import scan
 from .scope import Scope, article
 from .static import CONSTANTS, Skip, evaluate, rectangular, shown
 from .symbols import Layer, Symbol
@@ -47,10 +48,8 @@ BINARY = {
     "or": "logical_or",
 }
 
-LATER = {
-    "scan": "recurrence is",
-}
-"""Callables of the language that this version parses and does not compile."""
+SCAN = "scan"
+"""What is called to go along a sequence."""
 
 
 @dataclass
@@ -268,11 +267,13 @@ class Expressions:
     # -- calls
 
     def _call(self, call: Call, piped: Expr | None, expr: Expr, st: Statement, hint: str | None) -> Steps:
+        if call.func == SCAN and self.scope.find_callable(SCAN) is None:
+            base = st.name if expr is st.whole else f"{st.name}.{SCAN}"
+            return (yield scan(self, call, piped, base, Statement, hint))
         try:
             target = self.target(call)
-        except Skip:
-            if call.func not in LATER:  # the arguments may have errors too
-                yield self._all([*([] if piped is None else [piped]), *call.args], st)
+        except Skip:  # the arguments may have errors too
+            yield self._all([*([] if piped is None else [piped]), *call.args], st)
             raise
         layer: Layer | None = None
         if isinstance(target, Layer):
@@ -304,15 +305,6 @@ class Expressions:
             return target
         symbol: Symbol | None = self.scope.symbols.get(call.func.partition(".")[0])
         if symbol is not None and symbol.poisoned:
-            raise Skip
-        if call.func in LATER:
-            self.scope.found.report(
-                "E0212",
-                f"`{call.func}`: {LATER[call.func]} not compiled by this version",
-                call.func_span,
-                "not compiled",
-                help="it is parsed and formatted; write the network without it for now",
-            )
             raise Skip
         known = [name for name, cls in OPS.items() if cls.group or name in REQUESTS]
         cure = self.scope.found.closest(call.func, [*known, *self.scope.callables])

@@ -329,7 +329,8 @@ class Scope:
         if self.layer is not None:
             outside = self.parent.shared(self.layer, name, type, init, span)
         else:
-            outside = self.parent.add_param(f"{self.prefix}.{name}", type, init, span, help, self.place)
+            full = f"{self.prefix}.{name}" if self.prefix else name
+            outside = self.parent.add_param(full, type, init, span, help, self.place)
         return self.take(outside, type, name, span)
 
     def shared(self, layer: Layer, name: str, type: TensorType, init: Any, span: Span) -> str:

@@ -1,0 +1,268 @@
+"""One class of an emitted torch module: `__init__` and `forward`, from a graph with its own parameters.
+
+Assumes a typed graph over batches whose calls and loops hold their own parameters
+(`emit.modules`). Promises a class whose state_dict has the graph's names.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..graph import Graph, Node
+from ..naming import CODE_NAMES, Namer
+from ..ops.base import Op
+from ..types import TensorType
+from . import source
+from .body import Body, Target, declared_form
+from .containers import Containers, access, module_lines
+from .layers import Layers, find_layers
+from .module import (
+    Header,
+    arguments,
+    arrays_at_head,
+    bind_size_lines,
+    doc_lines,
+    output_variables,
+    reaches_through,
+    shape_items,
+    size_source,
+    takes,
+)
+from .modules import HOLDERS, CannotHold, Modules
+from .template import attribute, call, instantiate, instantiate_form, literal, name
+
+DTYPES = {"float32": "torch.float32", "float64": "torch.float64"}
+
+
+class ClassWriter:
+    """Writes a class. helpers: collects the functions that the module must contain."""
+
+    def __init__(
+        self, graph: Graph, header: Header, title: str, modules: Modules, helpers: dict[str, Any]
+    ) -> None:
+        self.graph = graph
+        self.header = header
+        self.real = DTYPES[header.dtype]
+        self.modules = modules
+        self.helpers = helpers
+        self.layers: Layers = find_layers(graph, sequences=header.level > 0)
+        self._add_submodules()
+        self.target = Target("torch", "torch", self.real, call=self._call, wrap=self._number)
+        self.constants = arrays_at_head(graph, Namer(CODE_NAMES))
+        self.class_name = title
+        self.reserved = {*CODE_NAMES, *header.helper_names, *modules.graphs, title}
+
+    def _add_submodules(self) -> None:
+        """Make calls and loops calls of modules, which hold the parameters under their paths."""
+        for node in self.graph:
+            if node.op.name not in HOLDERS:
+                continue
+            made: ast.expr = call(self.modules.class_of(node))
+            if node.op.name == "loop":
+                made = ast.parse(
+                    f"nn.ModuleList({source.text(made)} for _ in range({node.op.count}))", mode="eval"
+                ).body
+            else:
+                self.layers.calls[node.name] = node.op.path
+            self.layers.modules[node.op.path] = made
+            below = [p for p in self.graph.params if str(self.graph[p].hint).startswith(f"{node.op.path}.")]
+            self.layers.covered.update(below)
+
+    def lines(self) -> list[str]:
+        """The class."""
+        made = self._init()
+        body = [*made, "", *self._forward()] if len(made) > 2 else self._forward()
+        about = arguments(self.graph, self.graph.results_of("output")) or "No outputs"
+        return [f"class {self.class_name}(nn.Module):", *doc_lines(f"{about}."), "", *body]
+
+    def _number(self, value: ast.expr) -> ast.expr:
+        """A number as a tensor, with the dtype and device of an input or a parameter."""
+        for argument in self.graph.inputs:
+            if self.graph[argument].type.elem.kind == "real":
+                return call(f"{self.graph[argument].hint}.new_tensor", value)
+        for param in self.graph.params:
+            made = ast.Attribute(self._access(str(self.graph[param].hint)), "new_tensor", ast.Load())
+            return ast.Call(made, [value], [])
+        return call("torch.tensor", value, dtype=attribute(self.real))
+
+    # -- construction
+
+    def _init(self) -> list[str]:
+        lines = ["    def __init__(self):", "        super().__init__()"]
+        apart = [self.graph[p] for p in self.graph.params if p not in self.layers.covered]
+        modules = sorted(self.layers.modules.items(), key=lambda m: m[0].count("."))
+        containers = Containers([*self.layers.modules, *(str(p.hint) for p in apart)])
+        for path, made in modules:
+            lines += [*containers.lines(path), *module_lines(path, made)]
+        for param in apart:
+            lines += [*containers.lines(str(param.hint)), *self._parameter(param)]
+        for node, variable in self.constants.items():
+            array = self.graph[node]
+            dtype = {"real": self.real, "int": "torch.int64", "bool": "torch.bool"}[array.type.elem.kind]
+            numbers = literal(array.op.value.data.tolist(), "torch", lambda d: ast.Constant(d.value))
+            value = call("torch.tensor", numbers, dtype=attribute(dtype))
+            register = call("self.register_buffer", ast.Constant(variable), value)
+            register.keywords = [ast.keyword("persistent", ast.Constant(False))]
+            lines += source.expression(register, depth=2)
+        return lines
+
+    def _parameter(self, node: Node) -> list[str]:
+        shape = shape_arguments(self.graph, node.type)
+        target = source.text(self._access(str(node.hint)))
+        init = node.op.init
+        empty = call("torch.empty", *shape)
+        if init.name in ("zeros", "ones"):
+            empty = call(f"torch.{init.name}", *shape)
+            return source.assign(target, call("nn.Parameter", empty), depth=2)
+        if init.name == "given":
+            numbers = literal(init.value.data.tolist(), "torch", lambda d: ast.Constant(d.value))
+            tensor = call("torch.tensor", numbers, dtype=attribute(self.real))
+            return source.assign(target, call("nn.Parameter", tensor), depth=2)
+        lines = source.assign(target, call("nn.Parameter", empty), depth=2)
+        form = instantiate_form(
+            type(init).torch, {"tensor": self._access(str(node.hint))}, init.values, "torch", self.real
+        )
+        return lines + source.expression(form, depth=2)
+
+    def _access(self, path: str) -> ast.expr:
+        """`self.f.linear`: the module or parameter of a dotted name."""
+        return access(path, "_modules" if "." in path else "_parameters")
+
+    # -- methods
+
+    def _call(self, node: Node, operands: Sequence[ast.expr]) -> ast.expr | None:
+        path = self.layers.calls.get(node.name)
+        if path is None:
+            return None
+        return ast.Call(self._access(path), module_arguments(node.op, operands), [])
+
+    def _body(self, graph: Graph | None = None) -> Body:
+        namer = Namer(self.reserved)
+        for argument in takes(self.graph, targets=True):
+            namer.reserve(str(self.graph[argument].hint))
+        body = TorchBody(
+            graph or self.graph,
+            self.target if graph is None else replace(self.target, call=declared_form),
+            self.header.level,
+            namer,
+            self.helpers,
+            renamed=self.header.renamed,
+            depth=2,
+        )
+        body.layers = self.layers if graph is None else Layers()
+        for argument in takes(self.graph, targets=True):
+            body.variables[argument] = name(str(self.graph[argument].hint))
+        for param in self.graph.params:
+            body.variables[param] = self._access(str(self.graph[param].hint))
+        for node, variable in self.constants.items():
+            body.variables[node] = ast.Attribute(name("self"), variable, ast.Load())
+        return body
+
+    def _method(self, title: str, doc: str, given: list[str], wanted: list[str], finish: Any) -> list[str]:
+        body = self._body()
+        start = []
+        if title != "forward" and reaches_through(self.graph, wanted):
+            start = self._from_forward(body, wanted)
+        body.last = wanted[0] if len(wanted) == 1 else ""
+        found = body.run(wanted)
+        last = finish(found)
+        if any(size_source(self.graph, symbol, given) is None for symbol in body.sizes_used):
+            raise CannotHold
+        sizes = [f"    {line}" for line in bind_size_lines(self.graph, body, given)]
+        names = ["self", *(str(self.graph[i].hint) for i in given)]
+        about = doc_lines(doc, depth=2) if doc else []
+        return [*source.signature(title, names, depth=1), *about, *sizes, *start, *body.lines, *last]
+
+    def _from_forward(self, body: Body, wanted: list[str]) -> list[str]:
+        """Begin with what forward returns; a single output used once stands where it is used."""
+        outputs = [r.node for r in self.graph.results_of("output")]
+        result = ast.Call(name("self"), [name(str(self.graph[i].hint)) for i in self.graph.inputs], [])
+        alive = self.graph.ancestors(wanted)
+        users = [u for u in self.graph.users(outputs[0]) if u.name in alive]
+        once = len(users) == 1 and body.mentions(users[0], outputs[0]) == 1
+        if len(outputs) == 1 and once and outputs[0] not in wanted and self.header.level > 0:
+            body.variables[outputs[0]] = result
+            return []
+        return [f"        {output_variables(self.graph, body, wanted)} = {source.text(result)}"]
+
+    def _forward(self) -> list[str]:
+        outputs = self.graph.results_of("output")
+
+        def finish(found: dict[str, ast.expr]) -> list[str]:
+            values = [found[r.node] for r in outputs]
+            if not values:
+                return ["        return ()"]
+            whole = values[0] if len(values) == 1 else ast.Tuple(values, ast.Load())
+            return source.returns(whole, depth=2)
+
+        return self._method("forward", "", list(self.graph.inputs), [r.node for r in outputs], finish)
+
+
+def module_arguments(op: Op, operands: Sequence[ast.expr]) -> list[ast.expr]:
+    """What a module is called with: the operands, or what the operation says of them."""
+    if not op.torch_call:
+        return list(operands)
+    form = f"module({op.torch_call})"
+    made = instantiate(op, form, operands, "torch", "", lambda d: ast.Constant(d.value), {})
+    assert isinstance(made, ast.Call)
+    return made.args
+
+
+def shape_arguments(graph: Graph, type: TensorType) -> list[ast.expr]:
+    """A parameter's sizes as arguments; a single number's shape is `()`."""
+    return shape_items(graph, type) or [ast.Tuple([], ast.Load())]
+
+
+class TorchBody(Body):
+    """A body whose layers are called as modules: their parameters are no operands."""
+
+    layers: Layers
+
+    def operands_of(self, node: Node) -> tuple[str, ...]:
+        return self.layers.operands.get(node.name, node.operands)
+
+    def _form(self, node: Node) -> Any:
+        return "module" if node.op.name in HOLDERS else super()._form(node)
+
+    def _write(self, node: Node, uses: int) -> None:
+        if node.op.name == "loop":
+            self._loop(node)
+        else:
+            super()._write(node, uses)
+
+    def _loop(self, node: Node) -> None:
+        """`for h in self.h: u = h(u)`: the modules of a list, one after another."""
+        count = node.op.round_trip()
+        indent = source.INDENT * self.depth
+        given = [self._variable(o) for o in node.operands[count:]]
+        labels = [r.label for r in node.op.graph.results]
+        going = []
+        for label, operand in zip(labels, node.operands, strict=False):
+            value = self._take(operand)
+            if isinstance(value, ast.Name) and self.graph.use_count(operand) == 1:
+                going.append(value.id)  # nothing else reads it: it becomes what goes round
+                continue
+            going.append(self.namer.variable(label))
+            self.lines += source.assign(going[-1], value, depth=self.depth)
+        module = self.namer.variable(node.op.path)
+        self.lines.append(f"{indent}for {module} in {source.text(access(node.op.path, '_modules'))}:")
+        made = ast.Call(name(module), [*(name(g) for g in going), *given], [])
+        self.lines += source.assign(", ".join(going), made, depth=self.depth + 1)
+        if count == 1:
+            self.variables[node.name] = name(going[0])
+            return
+        for item in self.graph.users(node.name):
+            self.variables[item.name] = name(going[item.op.index])
+
+    def _variable(self, operand: str) -> ast.expr:
+        """A value that a loop uses in every round, computed before it."""
+        value = self._take(operand)
+        if isinstance(value, (ast.Name, ast.Attribute, ast.Constant)):
+            return value
+        variable = self.namer.variable(self.graph[operand].hint or operand)
+        self.lines += source.assign(variable, value, depth=self.depth)
+        self.variables[operand] = name(variable)
+        return self.variables[operand]
