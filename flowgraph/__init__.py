@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .diagram import Diagram, load, loads
     from .errors import FlowError
+    from .params import Weights, save_params
     from .version import __version__
 
 _HOMES = {
@@ -23,10 +24,12 @@ _HOMES = {
     "load": "diagram",
     "loads": "diagram",
     "FlowError": "errors",
+    "Weights": "params",
+    "save_params": "params",
     "__version__": "version",
 }
 
-__all__ = ["Diagram", "FlowError", "__version__", "load", "loads"]
+__all__ = ["Diagram", "FlowError", "Weights", "__version__", "load", "loads", "save_params"]
 
 
 def __getattr__(name: str) -> Any:

@@ -34,7 +34,7 @@ from .passes.keep import Keep
 from .passes.learn import Learn, staying
 from .passes.need_sizes import NeedSizes
 from .passes.simplify import Simplify
-from .pipelines import TIDY, derivative_pipeline, modular_pipeline, pipeline
+from .pipelines import TIDY, derivative_pipeline, modular_pipeline, pipeline, within
 from .syntax import File
 from .version import __version__
 
@@ -249,7 +249,8 @@ class Diagram:
         """
         from .explain import explain
 
-        passes = (Keep(("loss",)), Fold(), Simplify(), Vjp(), Dce(), Fold(), *TIDY)
+        tidy = (Dce(), *within(Fold(), *TIDY))
+        passes = (Keep(("loss",)), Inline(), *within(Fold(), Simplify()), Vjp(), *tidy)
         differentiated = Pipeline(passes).run(self._with_loss("the backward pass")) if backward else None
         return explain(Pipeline((Fold(), Simplify())).run(self.graph), differentiated, saved=saved)
 
@@ -280,7 +281,7 @@ class Diagram:
         from .params import find_params
 
         found = Diagnostics()
-        by_node, _ = find_params(self.graph, source, seed, found)
+        by_node, _ = find_params(self.graph, source, seed, found, dtype)
         found.raise_errors()
         return {str(self.graph[node].hint): by_node[node].astype(dtype) for node in self.graph.params}
 

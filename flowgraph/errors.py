@@ -241,6 +241,12 @@ def fail(
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A help line naming the closest of the known names, or nothing if none is close."""
+    close = closest_name(name, known)
+    return f"did you mean `{close}`?" if close else ""
+
+
+def closest_name(name: str, known: Iterable[str]) -> str:
+    """The closest of the known names, or nothing if none is close."""
     if len(name) > 80:
         return ""
     pool = sorted(set(known))
@@ -252,7 +258,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     for close in difflib.get_close_matches(wanted, sorted(lower), n=3, cutoff=0.6):
         is_alike = difflib.SequenceMatcher(None, wanted, close).ratio() >= 0.7
         if is_alike or close[0] == wanted[0] or sorted(close) == sorted(wanted):
-            return f"did you mean `{lower[close]}`?"
+            return lower[close]
     return ""
 
 

@@ -18,7 +18,9 @@ from .graph import Graph, Node
 from .lower.expr import BINARY
 from .naming import pretty
 from .ops.leaf import Array
+from .ops.scan import Scan
 from .passes.autodiff import expand_composites
+from .passes.simplify import Simplify
 from .types import Dim, TensorType, describe
 
 NOWHERE = Span(Source("", ""), 0, 0)
@@ -36,6 +38,8 @@ class Equation:
     name: str
     text: str
     node: Node
+    steps: tuple[str, ...] = ()
+    """Of a scan, the equations of every step."""
 
     def __str__(self) -> str:
         return f"{self.name} = {self.text}"
@@ -53,8 +57,8 @@ class Equations:
     home: dict[str, str] = field(default_factory=dict)
     """The node of the line in which an unnamed value stands."""
 
-    def write(self, wanted: Iterable[str]) -> list[Equation]:
-        """The lines that compute these nodes, in the order of the graph."""
+    def write(self, wanted: Iterable[str], *, apart: bool = True) -> list[Equation]:
+        """The lines that compute these nodes, in the order of the graph; apart: each has one of its own."""
         wanted = list(wanted)
         needed = self.graph.ancestors(wanted)
         uses = dict.fromkeys(needed, 0)
@@ -63,10 +67,19 @@ class Equations:
                 uses[operand] += 1
         for node in self.graph:
             if node.name in needed:
-                self._node(node, uses[node.name], node.name in wanted)
+                self._node(node, uses[node.name], apart and node.name in wanted)
         return self.lines
 
     def _node(self, node: Node, uses: int, is_wanted: bool) -> None:
+        if node.name in self.shown:
+            return
+        if isinstance(node.op, Scan):
+            self._scan(node)
+            return
+        if node.op.name == "item" and isinstance(self.graph[node.operands[0]].op, Scan):
+            self.shown[node.name] = s.Name(title(node), NOWHERE)
+            self.home[node.name] = node.operands[0]
+            return
         if node.op.name in LEAVES:
             self.shown[node.name] = s.Name(title(node), NOWHERE)
             return
@@ -87,6 +100,36 @@ class Equations:
                 stack += self.graph[inner].operands
         self.home[node.name] = node.name
 
+    def _scan(self, node: Node) -> None:
+        """The line of a recurrence, and under it those of a step."""
+        op: Scan = node.op
+        step = op.graph
+        step = Simplify().run(expand_composites(step, step.inputs, [r.node for r in step.results]))
+        inner = Equations(step)
+        states, entries, shared = op.parts(step.inputs)
+        firsts, sequences, given = op.parts(node.operands)
+        for name, outside in zip(shared, given, strict=True):
+            inner.shown[name] = self.shown[outside]
+        called = {name: _argument_title(step[name], node) for name in (*states, *entries)}
+        for name in (*states, *entries):
+            inner.shown[name] = s.Name(f"{called[name]}_t" if name in entries else called[name], NOWHERE)
+        lines = inner.write([r.node for r in step.results], apart=False)
+        titles = [called[name] for name in states]
+        follow = [f"next {t} = {inner.text(r.node)}" for t, r in zip(titles, step.results, strict=False)]
+        starts = ", ".join(f"{t} = {self.text(o)}" for t, o in zip(titles, firsts, strict=True))
+        over = ", ".join(f"{self.text(o)}" for o in sequences)
+        way = " backwards" if op.reverse else ""
+        users = [u for u in self.graph.users(node.name) if u.op.name == "item"]
+        name = ", ".join(dict.fromkeys(title(u) for u in users)) or self.titles.get(node.name) or title(node)
+        text = f"scan{way} over {over} from {starts}; at each step:"
+        self.lines.append(Equation(name, text, node, (*map(str, lines), *follow)))
+        self.shown[node.name] = s.Name(name, NOWHERE)
+        self.home[node.name] = node.name
+
+    def text(self, name: str) -> str:
+        """How a value is written where it is used."""
+        return flat([Part(self.shown[name])])
+
     def _expression(self, node: Node) -> s.Expr:
         op, parts = node.op, [self.shown[o] for o in node.operands]
         if op.name == "const":
@@ -99,6 +142,8 @@ class Equations:
             return s.Binary(OPERATORS[op.name], parts[0], parts[1], NOWHERE, NOWHERE)
         if op.name == "neg":
             return s.Unary("-", parts[0], NOWHERE)
+        if op.name == "item":
+            return s.Index(parts[0], (s.Number(op.index, NOWHERE),), NOWHERE)
         if op.name == "transpose_last":
             return s.Member(parts[0], "T", NOWHERE, NOWHERE)
         if op.name == "square":
@@ -157,7 +202,7 @@ def explain(forward: Graph, backward: Graph | None = None, *, saved: bool = Fals
     backward: the same graph with its gradient. saved: also list what the forward pass keeps.
     """
     params = forward.params
-    forward = expand_composites(forward, params, [r.node for r in forward.results])
+    forward = Simplify().run(expand_composites(forward, params, [r.node for r in forward.results]))
     parts = [_forward(forward)]
     if backward is not None:
         equations = Equations(backward, titles=_loss_titles(backward))
@@ -172,7 +217,7 @@ def explain(forward: Graph, backward: Graph | None = None, *, saved: bool = Fals
 
 def _forward(graph: Graph) -> str:
     results = [r.node for r in graph.results]
-    lines = [str(e) for e in Equations(graph, titles=_loss_titles(graph)).write(results)]
+    lines = [line for e in Equations(graph, titles=_loss_titles(graph)).write(results) for line in _lines(e)]
     params = [
         f"  {title(graph[p])}  {describe(graph[p].type)}" for p in graph.params if graph[p].hint is not None
     ]
@@ -187,6 +232,18 @@ def _forward(graph: Graph) -> str:
     return "\n".join(out) + "\n"
 
 
+def _argument_title(node: Node, scan: Node) -> str:
+    """What a scan's step calls a state or an entry; in a backward pass it may be a cotangent."""
+    name = node.hint or node.name
+    if scan.of is not None and name.startswith("d_"):
+        return f"∂L/∂{pretty(name[2:]) if '.' not in name else name[2:]}"
+    return title(node)
+
+
+def _lines(equation: Equation) -> list[str]:
+    return [str(equation), *(f"    {step}" for step in equation.steps)]
+
+
 def _loss_titles(graph: Graph) -> dict[str, str]:
     """What the losses are called: their own names, or L, L₂, ..."""
     out: dict[str, str] = {}
@@ -199,12 +256,14 @@ def _loss_titles(graph: Graph) -> dict[str, str]:
 def _backward(graph: Graph, equations: Equations, lines: list[Equation]) -> str:
     forward = {e.node.name: e for e in lines if e.node.of is None}
     made = [e for e in lines if e.node.of is not None]
-    width = max((len(str(e)) for e in made), default=0)
+    width = max((len(str(e)) for e in made if not e.steps), default=0)
     out = ["Backward, L being the loss of this example:"]
     for each in made:
         home = equations.home.get(each.node.of or "", each.node.of or "")
         source = forward.get(home)
-        out.append(f"  {each!s:<{width}}   from {source}" if source is not None else f"  {each}")
+        said = source is not None and not each.steps
+        out.append(f"  {each!s:<{width}}   from {source}" if said else f"  {each}")
+        out += [f"  {line}" for line in _lines(each)[1:]]
     out += ["", "Gradients:"]
     for result in graph.results_of("gradient"):
         shape = describe(graph[label_node(graph, result.label)].type)

@@ -131,6 +131,11 @@ class Graph:
         """The nodes that use a value, each once, in order of insertion."""
         return [self._nodes[user] for user in self.nx.succ[name]]
 
+    @property
+    def buffers(self) -> tuple[str, ...]:
+        """The arrays that layers keep up by themselves."""
+        return tuple(node.name for node in self if node.op.name == "buffer")
+
     def use_count(self, name: str) -> int:
         """How many operand slots and results a value fills."""
         slots = sum(len(keys) for keys in self.nx.succ[name].values())

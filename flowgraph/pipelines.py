@@ -20,9 +20,10 @@ from .passes.pick import Pick
 from .passes.signs import Signs
 from .passes.simplify import Simplify
 from .passes.split_sums import SplitSums
+from .passes.updates import Updates
 
 DERIVED: dict[str, tuple[Pass, ...]] = {
-    "loss_and_grad": (Keep(("loss",)), Vjp()),
+    "loss_and_grad": (Updates(), Keep(("loss", "buffer")), Vjp()),
     "vjp": (Keep(("loss",)), Vjp()),
     "jvp": (Keep(("loss",)), Jvp()),
     "hvp": (Keep(("loss",)), Vjp(), Keep(("gradient",)), Jvp(), Keep(("gradient_dot",))),
@@ -49,19 +50,26 @@ TIDY: tuple[Pass, ...] = (
 """What makes a derived graph readable."""
 
 
+def within(*passes: Pass) -> tuple[Pass, ...]:
+    """The passes, run in the graphs that nodes hold too."""
+    return tuple(map(Inside, passes))
+
+
 def pipeline(level: int) -> Pipeline:
     """The passes from a typed graph to what is emitted at a level."""
     if level == 0:
-        return Pipeline((Batch(), Inline(), SplitSums()))
-    return Pipeline((Fold(), Simplify(), Batch(), Inline(), *TIDY, SplitSums()))
+        return Pipeline((Batch(), Inline(), *within(SplitSums())))
+    return Pipeline((*within(Fold(), Simplify()), Batch(), Inline(), *within(*TIDY, SplitSums())))
 
 
 def modular_pipeline(level: int) -> Pipeline:
-    """The same, where blocks stay calls: what is done to a graph is done in those it holds too."""
+    """The same, where blocks with parameters stay calls: what is done to a graph is done in those it
+    holds too."""
+    bare = Inside(Inline(bare=True))
     if level == 0:
-        return Pipeline((Batch(), Inside(SplitSums())))
+        return Pipeline((bare, Batch(), Inside(SplitSums())))
     before, after = (Fold(), Simplify()), (*TIDY, SplitSums())
-    return Pipeline((*map(Inside, before), Batch(), *map(Inside, after)))
+    return Pipeline((bare, *map(Inside, before), Batch(), *map(Inside, after)))
 
 
 def derivative_pipeline(level: int, function: str) -> Pipeline:
@@ -70,8 +78,11 @@ def derivative_pipeline(level: int, function: str) -> Pipeline:
     batch = (Batch(), Inline())
     if level == 0:
         steps = (*differentiate, *batch) if function in BEFORE_BATCHING else (*batch, *differentiate)
-        return Pipeline((*steps, SplitSums()))
+        return Pipeline((*steps, Dce(), *within(SplitSums())))
+    tidy = within(*TIDY)
+    again = (Dce(), *within(Fold()), *tidy)
     if function in BEFORE_BATCHING:
-        return Pipeline((Fold(), *TIDY, *differentiate, Dce(), Fold(), *TIDY, *batch, *TIDY, SplitSums()))
-    before = (Fold(), Simplify(), *batch, *TIDY)
-    return Pipeline((*before, *differentiate, Dce(), Fold(), *TIDY, SplitSums()))
+        before = (*within(Fold()), *tidy)
+        return Pipeline((*before, *differentiate, *again, *batch, *tidy, *within(SplitSums())))
+    before = (*within(Fold(), Simplify()), *batch, *tidy)
+    return Pipeline((*before, *differentiate, *again, *within(SplitSums())))

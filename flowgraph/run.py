@@ -18,12 +18,11 @@ from .data.table import Misfit, Table, Wanted, fit_values, labels_of, wanted_col
 from .errors import Diagnostics, did_you_mean, fail, shorten
 from .graph import Graph
 from .lower.program import Program
+from .params import Params, find_params
 from .passes.base import Pipeline
 from .passes.batch import Batch
 from .passes.simulate import ShapeClash, simulate
-from .types import Dim, TensorType, describe
-
-MAX_LISTED = 50
+from .types import describe
 
 
 @dataclass(frozen=True)
@@ -97,15 +96,15 @@ def run_program(
     path: str,
     inputs: Mapping[str, Any] | None = None,
     data: str | Path | Table | None = None,
-    params: str | Path | Mapping[str, Any] | None = None,
+    params: Params | None = None,
     seed: int = 0,
 ) -> Run:
     """Simulate a program in float64. Raises FlowError.
 
     graph: the typed graph of one example. path: the file it comes from. inputs: values by name,
     of one example ([*shape]) or of several ([N, *shape]), in place of data; targets may be among
-    them. data: a file or a table in place of the file's own. params: a npz or safetensors file
-    or arrays by name; else each parameter is drawn as the emitted `init(seed)` draws it.
+    them. data: a file or a table in place of the file's own. params: a file of weights, arrays by
+    name, or `Weights`; else each parameter is drawn as the emitted `init(seed)` draws it.
     """
     found = Diagnostics()
     table = _table(program, path, inputs, data, found)
@@ -213,80 +212,3 @@ def _examples(value: Any, column: Wanted) -> np.ndarray:
         help = f"give {describe(column.type)}, or [{several}] for N examples"
         raise Misfit("E0504", f"the value of `{column.name}` is {shape}, which does not fit", None, help)
     return fit_values(array.reshape(-1, *have), column, labels_of(column, []), finite=False)
-
-
-# ---------------------------------------------------------------------------------------
-# Parameters
-
-
-def find_params(
-    graph: Graph, params: str | Path | Mapping[str, Any] | None, seed: int, found: Diagnostics
-) -> tuple[dict[str, np.ndarray], str]:
-    """The parameters by node, and where they come from in words; what does not fit is reported.
-
-    params: a file, arrays by name, or None for first values.
-    """
-    if params is None:
-        return initial_params(graph, seed), f"initial values, seed {seed}"
-    if not isinstance(params, (str, Path)):
-        arrays = {name: np.asarray(value) for name, value in params.items()}
-        return fit_params(graph, arrays, found, "params"), "the values given"
-    before = len(found.items)
-    arrays = _read_params(Path(params), found)
-    if len(found.items) > before:
-        return {}, str(params)
-    return fit_params(graph, arrays, found, str(params)), str(params)
-
-
-def initial_params(graph: Graph, seed: int) -> dict[str, np.ndarray]:
-    """Every parameter's first value, float64, by node: the streams of the emitted `init`."""
-    values = {}
-    for node in graph:
-        if node.op.name == "param":
-            rng = np.random.default_rng([seed, *str(node.hint).encode()])
-            values[node.name] = node.op.init.draw(rng, _shape(node.type))
-    return values
-
-
-def fit_params(
-    graph: Graph, arrays: Mapping[str, np.ndarray], found: Diagnostics, path: str
-) -> dict[str, np.ndarray]:
-    """Arrays by the diagram's names as values by node; all that do not fit are reported (E0505)."""
-    nodes = {str(graph[name].hint): graph[name] for name in graph.params}
-    values: dict[str, np.ndarray] = {}
-    for name in sorted(set(arrays) - set(nodes))[:MAX_LISTED]:
-        cure = did_you_mean(name, set(nodes) - set(arrays)) or "the diagram has no such parameter"
-        found.report("E0505", f"`{shorten(name)}` is no parameter", help=cure, path=path)
-    for name, node in nodes.items():
-        shape = _shape(node.type)
-        if name not in arrays:
-            found.report(
-                "E0505", f"the parameter `{name}` is missing", help=f"its shape is {list(shape)}", path=path
-            )
-        elif arrays[name].shape != shape:
-            said = f"the parameter `{name}` is {list(arrays[name].shape)}, not {list(shape)}"
-            found.report("E0505", said, help="save it in the shape that the diagram gives it", path=path)
-        elif arrays[name].dtype.kind not in "biuf":
-            said = f"the parameter `{name}` holds {arrays[name].dtype}, not numbers"
-            found.report("E0505", said, path=path)
-        else:
-            values[node.name] = arrays[name].astype(np.float64)
-    return values
-
-
-def _read_params(path: Path, found: Diagnostics) -> dict[str, np.ndarray]:
-    from .data.arrays import read_arrays
-    from .data.files import check_file, report_unusable
-
-    if path.suffix.lower() not in (".npz", ".safetensors"):
-        cure = "parameters are read from .npz and .safetensors files"
-        report_unusable(found, str(path), "it is neither npz nor safetensors", None, cure)
-        return {}
-    return (read_arrays(path, found) if check_file(path, found, None) else None) or {}
-
-
-def _shape(type: TensorType) -> tuple[int, ...]:
-    """A parameter's shape in numbers."""
-    sizes = [d.value if isinstance(d, Dim) else None for d in type.shape]
-    assert None not in sizes, "parameters have fixed sizes"
-    return tuple(n for n in sizes if n is not None)

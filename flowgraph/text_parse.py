@@ -247,7 +247,7 @@ class _Reader(Tokens):
             else:
                 elem = Elem("class", self.size())
                 self.sign(")")
-        elif kind not in ("real", "int", "bool"):
+        elif kind not in ("real", "int", "bool", "key"):
             self.refuse(f"there is no type `{kind}`")
         return TensorType(elem, tuple(self.until("]", self.size)) if self.accept("[") else ())
 

@@ -171,7 +171,10 @@ Shape: TypeAlias = tuple[Size, ...]
 
 @dataclass(frozen=True, slots=True)
 class Elem:
-    """real, int, bool, or class(K): a whole number 0..K-1, perhaps with names for the classes."""
+    """real, int, bool, or class(K): a whole number 0..K-1, perhaps with names for the classes.
+
+    And key, which no user sees: what the random draws of one call are made from.
+    """
 
     kind: str
     classes: Size | None = None
@@ -181,7 +184,7 @@ class Elem:
         return f"class({self.classes})" if self.kind == "class" else self.kind
 
 
-REAL, INT, BOOL = Elem("real"), Elem("int"), Elem("bool")
+REAL, INT, BOOL, KEY = Elem("real"), Elem("int"), Elem("bool"), Elem("key")
 RANK = {"bool": 0, "class": 1, "int": 1, "real": 2}
 
 

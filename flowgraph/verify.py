@@ -10,10 +10,9 @@ convention. Both are said in the report, neither counts as agreement.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,9 +21,9 @@ from .data.table import Table
 from .errors import Diagnostics, FlowError, fail
 from .graph import Graph
 from .lower.program import DEFAULT_TRAINING, Program, Training
+from .params import Params, find_params
 from .passes.learn import staying
 from .passes.simulate import ShapeClash, simulate
-from .run import find_params
 from .verify_cases import EXAMPLES, beside, data_case, random_case
 from .verify_compare import (
     NOISE,
@@ -61,7 +60,7 @@ def verify_program(
     levels: Sequence[int] = (0, 1),
     dtypes: Sequence[str] = ("float64", "float32"),
     data: str | Path | Table | None = None,
-    params: str | Path | Mapping[str, Any] | None = None,
+    params: Params | None = None,
     seed: int = 0,
     rows: int = ROWS,
 ) -> Verification:

@@ -102,7 +102,8 @@ COMMANDS = {
 
 REMARKS = {
     "E0604": "Only `flowc verify` says this, of two ways to compute the same that do not agree.",
-    "E0605": "PyTorch and pyarrow are optional: `pip install 'flowgraph[torch]'` and `'flowgraph[data]'`.",
+    "E0605": "PyTorch and pyarrow are optional: `pip install 'flowgraph[torch]'` and `'flowgraph[data]'`.\n"
+    "Weights in a `.pt` file need PyTorch 2.10 or later: [weights.md](weights.md).",
     "E0802": "`flowc train --resume` says this of a file that is damaged, cut, or no checkpoint at all;\n"
     "[checkpoints.md](checkpoints.md) says how that is found out. A good older one is used (W0801).",
     "E0803": "`flowc train --resume` says this, with the differences, where diagram, data or settings\n"

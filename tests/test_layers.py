@@ -18,6 +18,7 @@ LEVELS = [
     {"passes"},
     {"parse", "format", "lower"},
     {"emit", "data"},
+    {"params"},
     {"pipelines", "run", "explain"},
     {"verify", "train"},
     {"diagram"},

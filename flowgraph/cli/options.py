@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable
@@ -176,6 +177,75 @@ in_option = click.option(
     metavar="NAME=VALUE,...",
     callback=_inputs,
     help="Values in place of data: x1=0,x2=1 or x=[1,2]; a list of values is a batch. May be repeated.",
+)
+
+# ---------------------------------------------------------------------------------------
+# --params and what goes with it
+
+
+def _patterns(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Patterns of names that can be read. Raises BadParameter."""
+    from ..params_pattern import Pattern, Rename
+
+    try:
+        for text in given:
+            Rename(text) if param.name == "rename" else Pattern(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    return given
+
+
+def params_options(command: Command) -> Command:
+    """`--params`, `--rename`, `--transpose` and `--ignore`, which a command takes as one `params`."""
+
+    @functools.wraps(command)
+    def combined(
+        *arguments: Any,
+        params: str | None,
+        rename: tuple[str, ...],
+        transpose: tuple[str, ...],
+        ignore: tuple[str, ...],
+        **others: Any,
+    ) -> Any:
+        given = {"rename": rename, "transpose": transpose, "ignore": ignore}
+        if params is None:
+            for name in (name for name, patterns in given.items() if patterns):
+                raise click.UsageError(f"--{name} is about the file that --params names, and there is none")
+            return command(*arguments, params=None, **others)
+        from ..params import Weights
+
+        return command(*arguments, params=Weights(params, **given), **others)
+
+    for option in reversed(_PARAMS_OPTIONS):
+        combined = option(combined)
+    return combined
+
+
+_PARAMS_OPTIONS = (
+    click.option(
+        "--params", type=FILE, metavar="FILE", help="Weights: safetensors, npz, or pt, pth, bin of PyTorch."
+    ),
+    click.option(
+        "--rename",
+        multiple=True,
+        metavar="PATTERN=PATTERN",
+        callback=_patterns,
+        help="Names in the weights' file, and what they are here: 'old.*=new.*'. May be repeated.",
+    ),
+    click.option(
+        "--transpose",
+        multiple=True,
+        metavar="PATTERN",
+        callback=_patterns,
+        help="Parameters that the file holds transposed: 'h.*.weight'. May be repeated.",
+    ),
+    click.option(
+        "--ignore",
+        multiple=True,
+        metavar="PATTERN",
+        callback=_patterns,
+        help="Names in the weights' file that are not wanted. May be repeated.",
+    ),
 )
 
 # ---------------------------------------------------------------------------------------

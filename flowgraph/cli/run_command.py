@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import FILE, in_option, json_option, max_nodes_option, set_option
+from .options import FILE, in_option, json_option, max_nodes_option, params_options, set_option
 from .output import Output
+
+if TYPE_CHECKING:
+    from ..params import Weights
 
 
 @click.command("run")
 @click.argument("file", type=FILE)
 @in_option
 @click.option("--data", type=FILE, metavar="FILE", help="Examples: csv, npz, npy, safetensors, parquet.")
-@click.option("--params", type=FILE, metavar="FILE", help="A npz or safetensors file of parameters.")
+@params_options
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the initial parameters."
 )
@@ -32,7 +35,7 @@ def command(
     file: str,
     inputs: dict[str, Any],
     data: str | None,
-    params: str | None,
+    params: Weights | None,
     seed: int,
     trace: bool,
     rows: int,

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .options import FILE, json_option, max_nodes_option, set_option
+from .options import FILE, json_option, max_nodes_option, params_options, set_option
 from .output import Output
 
 INTERRUPTED = 130
@@ -30,7 +30,7 @@ class BatchSize(click.ParamType):
 @click.argument("file", type=FILE)
 @click.option("--target", type=click.Choice(["numpy", "torch"]), default="numpy", show_default=True)
 @click.option("--data", type=FILE, metavar="FILE", help="Examples in place of the file's own data.")
-@click.option("--params", type=FILE, metavar="FILE", help="First parameters: a npz or safetensors file.")
+@params_options
 @click.option("--epochs", type=int, metavar="N", help="Passes over the data.")
 @click.option("--steps", type=int, metavar="N", help="Steps, in place of epochs.")
 @click.option("--batch", type=BatchSize(), metavar="N|all", help="Rows in a step.")
@@ -79,7 +79,8 @@ def command(
         raise click.UsageError(f"--{'fsdp' if wishes['fsdp'] else 'device'} is for --target torch")
     output.has_product = True
     from ..diagram import load
-    from ..train.distributed import one_voice, place
+    from ..train.distributed import one_voice
+    from ..train.place import place
 
     is_first = place().rank == 0
     with one_voice():

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import FILE, json_option, max_nodes_option, set_option
+from .options import FILE, json_option, max_nodes_option, params_options, set_option
 from .output import Output
+
+if TYPE_CHECKING:
+    from ..params import Weights
 
 
 @click.command("verify")
 @click.argument("file", type=FILE)
 @click.option("--data", type=FILE, metavar="FILE", help="Examples in place of the file's own data.")
-@click.option("--params", type=FILE, metavar="FILE", help="A npz or safetensors file of parameters.")
+@params_options
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything random."
 )
@@ -33,7 +36,7 @@ def command(
     output: Output,
     file: str,
     data: str | None,
-    params: str | None,
+    params: Weights | None,
     seed: int,
     rows: int,
     settings: dict[str, Any],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import struct
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -173,14 +174,18 @@ def safetensors_header(path: Path) -> tuple[dict[str, Any], int]:
     return said, 8 + size
 
 
-def safetensors_arrays(path: Path) -> dict[str, Mapped]:
-    """The arrays of a safetensors file by key. Raises Unusable, OSError, ValueError."""
+def safetensors_arrays(path: Path, kinds: Mapping[str, Any] = NUMBERS) -> dict[str, Mapped]:
+    """The arrays of a safetensors file by key. Raises Unusable, OSError, ValueError.
+
+    kinds: the dtypes that may occur, and as what of numpy's their bytes are taken.
+    """
     said, start = safetensors_header(path)
     size = path.stat().st_size - start
-    return {key: _tensor(key, row, start, size) for key, row in sorted(said.items()) if key != "__metadata__"}
+    keys = sorted(key for key in said if key != "__metadata__")
+    return {key: _tensor(key, said[key], start, size, kinds) for key in keys}
 
 
-def _tensor(key: str, row: Any, start: int, size: int) -> Mapped:
+def _tensor(key: str, row: Any, start: int, size: int, kinds: Mapping[str, Any]) -> Mapped:
     try:
         kind, shape, (begin, end) = row["dtype"], tuple(row["shape"]), row["data_offsets"]
         numbers = [begin, end, *shape]
@@ -188,10 +193,10 @@ def _tensor(key: str, row: Any, start: int, size: int) -> Mapped:
         numbers = [-1]
     if not all(isinstance(n, int) and n >= 0 for n in numbers):
         raise Unusable(f"its header does not say what `{shorten(key)}` is", "save it again")
-    if not isinstance(kind, str) or kind not in NUMBERS:
+    if not isinstance(kind, str) or kind not in kinds:
         why = f"`{shorten(key)}` holds {shorten(str(kind))}"
         raise Unusable(why, "save float32, float64 or int64 arrays")
-    found = Mapped(start + begin, np.dtype(NUMBERS[kind]), shape)
+    found = Mapped(start + begin, np.dtype(kinds[kind]), shape)
     if end > size or end - begin != found.nbytes:
         raise Unusable(f"`{shorten(key)}` does not lie within the file", "save it, or copy it, again")
     return found

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..graph import Graph, Node
 from ..naming import Namer
 from ..ops import OPS
+from ..ops.scan import Scan
 from ..types import Dim, TensorType, TupleType
 from . import source
+from .loops import write_scan
 from .template import (
     Sizes,
     array_operands,
@@ -48,6 +50,8 @@ class Target:
     real: str  # the floating dtype
     call: Callable[[Node, Sequence[ast.expr]], ast.expr | None] = declared_form
     """A better form for a node (a module's call in torch), or None for the declared one."""
+    fills: bool = True
+    """Whether arrays may be filled entry by entry: not where autograd looks on."""
     wrap: Callable[[ast.expr], ast.expr] | None = None
     """Gives a bare number the floating dtype, where all operands of an operation are numbers."""
 
@@ -85,6 +89,16 @@ class Body:
         """The text of the statement that computes a value."""
         self._last_comment = ""
         self._last_note = ""
+        self.chosen: dict[str, str] = {}
+        """Variables for values that are to be in these."""
+        self.growing: set[str] = set()
+        """Those of them that are what the variable holds and something more."""
+        self.counters: dict[int, str] = {}
+        """What the loops at each depth count with."""
+        self._other: Body | None = None
+        """The body whose statements these are the gradient of, where that is not this one."""
+        self._loops: dict[str, Body] = {}
+        """What was written for the step of each scan."""
         self._sizes: Sizes = self._size_writer()
 
     def _size_writer(self) -> Sizes:
@@ -157,6 +171,71 @@ class Body:
             return self._pending.pop(node)
         return self.variables[node]
 
+    # -- graphs that nodes hold
+
+    def inside(self, node: Node) -> Body:
+        """A body for the graph that a node of this one holds, one step further in."""
+        body = type(self)(
+            node.op.graph, replace(self.target, call=declared_form), self.level, self.namer, self.helpers,
+            size_names=self.size_names, renamed=self.renamed, depth=self.depth + 1,
+            sizes_used=self.sizes_used,
+        )  # fmt: skip
+        body.counters = self.counters
+        return body
+
+    def is_needed(self, node: str) -> bool:
+        """Whether a value is needed for what was planned."""
+        return node in self._all_uses
+
+    def make_variable(self, node: str) -> None:
+        """Give a value a variable, if it has none yet."""
+        if node in self._pending:
+            self._set_apart(node)
+
+    def take(self, node: str) -> ast.expr:
+        """The expression for a value: its variable, or what is to be put in its place."""
+        return self._take(node)
+
+    def key_of(self, node: str, counter: str) -> ast.expr:
+        """The key that a step of a loop draws from, given that of the loop."""
+        return ast.Tuple([ast.Starred(self._take(node), ast.Load()), name(counter)], ast.Load())
+
+    def stands_alone(self, node: Node) -> bool:
+        """Whether a value is to be computed by a statement of its own."""
+        return node.name in self.chosen
+
+    def counter(self) -> str:
+        """The variable that a loop at this depth counts with."""
+        if self.depth not in self.counters:
+            self.counters[self.depth] = self.namer.variable("t")
+        return self.counters[self.depth]
+
+    def give_entry(self, node: str, value: ast.expr) -> None:
+        """Say what an input of a step is: where it is read once, that stands in its place."""
+        uses = self._all_uses.get(node, 0)
+        if not uses:
+            return
+        if self.level > 0 and uses == 1:
+            self._pending[node] = value
+            return
+        title, step = self.graph[node].hint or node, f"_{self.counters[self.depth - 1]}"
+        variable = self.namer.variable(title if title.endswith(step) else title + step)
+        self.lines += source.assign(variable, value, depth=self.depth)
+        self.variables[node] = name(variable)
+
+    def loop_of(self, node: Node) -> Body | None:
+        """What was written for the step of the scan whose derivative a node is part of."""
+        return self._loops.get(node.of or "")
+
+    def comment_on(self, other: Body | None) -> None:
+        """Let statements say which statements of another body they are the gradient of."""
+        self._other = other
+
+    def remember_loop(self, node: Node, inner: Body, title: str) -> None:
+        """Note what was written for a scan, for the comments of its backward loop."""
+        self._loops[node.name] = inner
+        self._statements[node.name] = f"the loop that makes {title}"
+
     # -- statements
 
     def _write(self, node: Node, uses: int) -> None:
@@ -164,6 +243,9 @@ class Body:
             self.variables[node.name] = self._scalar(node)
             if node.type.elem.kind != "bool":
                 self._numbers.add(node.name)
+            return
+        if isinstance(node.op, Scan):
+            write_scan(self, node)
             return
         value = self._expression(node)
         if isinstance(node.type, TupleType) and (uses > 1 or self._names_parts(node)):
@@ -174,7 +256,7 @@ class Body:
             return
         is_last = node.name == self.last and source.fits("return ", value, self.depth)
         short = node.hint is None and len(source.text(value)) <= INLINE_ROOM
-        if self.level > 0 and uses <= 1 and (is_last or short):
+        if self.level > 0 and uses <= 1 and (is_last or short) and not self.stands_alone(node):
             self._pending[node.name] = value
             return
         self._assign(node, value)
@@ -190,14 +272,19 @@ class Body:
         return number(value, self.target.module)
 
     def _assign(self, node: Node, value: ast.expr) -> None:
-        variable = self.namer.variable(node.hint or self._suggestion(node))
+        variable = self.chosen.get(node.name) or self.namer.variable(node.hint or self.suggestion(node))
         self._statements[node.name] = f"{variable} = {source.text(value)}"
-        self._explain(node)
-        self.lines += source.assign(variable, value, depth=self.depth, note=self._note(node))
+        self.explain(node)
+        if node.name in self.growing and isinstance(value, ast.BinOp):
+            self.lines += source.augment(variable, value.right, depth=self.depth, note=self._note(node))
+        else:
+            self.lines += source.assign(variable, value, depth=self.depth, note=self._note(node))
         self.variables[node.name] = name(variable)
 
     def _names_parts(self, node: Node) -> bool:
-        """Whether the diagram names a result of a node that has several."""
+        """Whether the diagram names a result of a node that has several, or a variable is chosen for it."""
+        if any(u.name in self.chosen for u in self.graph.users(node.name)):
+            return True
         return any(u.hint is not None and u.name in self._all_uses for u in self.graph.users(node.name))
 
     def _unpack(self, node: Node, value: ast.expr) -> None:
@@ -208,15 +295,16 @@ class Body:
             if item.name not in self._all_uses:
                 continue
             if names[item.op.index] == "_":
-                names[item.op.index] = self.namer.variable(item.hint or self._suggestion(item))
+                chosen = self.chosen.get(item.name)
+                names[item.op.index] = chosen or self.namer.variable(item.hint or self.suggestion(item))
             self.variables[item.name] = name(names[item.op.index])
             self._inside[item.name] = node.name
-        self._explain(node)
+        self.explain(node)
         target = ", ".join(names)
         self._statements[node.name] = f"{target} = {source.text(value)}"
         self.lines += source.assign(target, value, depth=self.depth)
 
-    def _suggestion(self, node: Node) -> str:
+    def suggestion(self, node: Node) -> str:
         """A name for a value that nobody named and that is used more than once."""
         operands = [self.variables.get(o) for o in node.operands]
         names = [o.id for o in operands if isinstance(o, ast.Name)]
@@ -243,18 +331,22 @@ class Body:
                 return node.hint
         return ""
 
-    def _explain(self, node: Node) -> None:
+    def explain(self, node: Node) -> None:
         """Above the first line of a backward group: the forward line it is the gradient of."""
         if node.of is None:
             return
-        place = node.of
-        while place in self._inside:
-            place = self._inside[place]
-        text = self._statements.get(place, "")
+        text = self._other.statement_of(node.of) if self._other is not None else ""
+        text = text or self.statement_of(node.of)
         if text and text != self._last_comment:
             comment = f"{source.INDENT * self.depth}# {text}"
             self.lines += ["", comment] if len(comment) <= source.WIDTH else [""]
             self._last_comment = text
+
+    def statement_of(self, node: str) -> str:
+        """The statement that computes a value, which may stand inside it; empty if there is none."""
+        while node in self._inside:
+            node = self._inside[node]
+        return self._statements.get(node, "")
 
     def _note(self, node: Node) -> str:
         """The shape of a value, where it is not that of the value before."""

@@ -10,19 +10,24 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field
 
-from ..graph import Graph, Node
+from ..graph import Graph, Node, renamed
+from ..ops.scan import Scan
 from .template import call
 
 
 @dataclass
 class Layers:
     """modules: constructor by attribute name. calls: the path a node calls. operands: what it
-    is called with. covered: the parameters that live in a module."""
+    is called with. covered: the parameters that live in a module; started: those of them that its
+    constructor does not start as the diagram says."""
 
     modules: dict[str, ast.expr] = field(default_factory=dict)
     calls: dict[str, str] = field(default_factory=dict)
     operands: dict[str, tuple[str, ...]] = field(default_factory=dict)
     covered: set[str] = field(default_factory=set)
+    started: list[str] = field(default_factory=list)
+    inside: dict[str, Layers] = field(default_factory=dict)
+    """Of each scan those of its step, whose modules are among these."""
 
 
 def find_layers(graph: Graph, *, sequences: bool) -> Layers:
@@ -42,14 +47,20 @@ def find_layers(graph: Graph, *, sequences: bool) -> Layers:
         path = paths[node.name]
         own = _own_params(node)
         found.covered.update(node.operands[i] for i in own)
+        if not node.op.torch_layer_starts():
+            found.started += [node.operands[i] for i in own if node.operands[i] not in found.started]
         if node.name in inside:
             continue
         found.calls[node.name] = path
-        found.operands[node.name] = tuple(o for i, o in enumerate(node.operands) if i not in own)
+        unpassed = _unpassed(node)
+        found.operands[node.name] = tuple(o for i, o in enumerate(node.operands) if i not in unpassed)
         head, _, rest = path.partition(".")
         tree.setdefault(head, {})[rest] = _constructor(graph, node)
     for chain in chains:
         _add_chain(graph, chain, paths, found)
+    for node in graph:
+        if isinstance(node.op, Scan):
+            _add_step(graph, node, found)
     for head, parts in tree.items():
         whole = parts.pop("", None)
         if whole is None and not any("." in rest for rest in parts):
@@ -63,11 +74,33 @@ def find_layers(graph: Graph, *, sequences: bool) -> Layers:
     return found
 
 
+def _add_step(graph: Graph, scan: Node, found: Layers) -> None:
+    """Find the layers of a scan's step, the parameters of which are those of the graph around it."""
+    step = scan.op.graph
+    outside = dict(zip(step.inputs, (graph[o] for o in scan.operands), strict=True))
+    view = step.like()
+    for node in step:
+        param = outside.get(node.name)
+        view.add(node if param is None or param.op.name != "param" else renamed(param, name=node.name))
+    view.close((), (), (), step.results)
+    inner = find_layers(view, sequences=False)
+    found.inside[scan.name] = inner
+    found.modules |= inner.modules
+    found.covered.update(outside[name].name for name in inner.covered)
+    found.started += [outside[name].name for name in inner.started]
+
+
 def _own_params(node: Node) -> list[int]:
     """The slots of a layer's operands that hold its own parameters."""
     return [
         i for i, o in enumerate(node.op.operands[: len(node.operands)]) if o.rstrip("?") in node.op.params
     ]
+
+
+def _unpassed(node: Node) -> set[int]:
+    """The slots of operands that a module is not called with: its own, and what the call gives."""
+    names = (*node.op.params, *node.op.ambient)
+    return {i for i, o in enumerate(node.op.operands[: len(node.operands)]) if o.rstrip("?") in names}
 
 
 def _path(graph: Graph, node: Node) -> str | None:
@@ -79,7 +112,7 @@ def _path(graph: Graph, node: Node) -> str | None:
     for slot in slots:
         param = graph[node.operands[slot]]
         suffix = "." + node.op.operands[slot].rstrip("?")
-        if param.op.name != "param" or not str(param.hint).endswith(suffix):
+        if param.op.name not in ("param", "buffer") or not str(param.hint).endswith(suffix):
             return None
         prefixes.add(str(param.hint).removesuffix(suffix))
     return prefixes.pop() if len(prefixes) == 1 else None
@@ -137,11 +170,10 @@ def _owns_all(graph: Graph, chain: list[str], owner: str) -> bool:
 
 
 def _is_step(graph: Graph, node: Node, paths: dict[str, str], owner: str) -> bool:
+    alone = len(node.operands) - len(_unpassed(node)) == 1
     if node.name in paths:
-        one_input = len(node.operands) - len(_own_params(node)) == 1
-        return one_input and paths[node.name].startswith(f"{owner}.") and paths[node.name].count(".") == 1
-    alone = len(node.operands) == 1 and node.op.name != "identity"
-    return alone and bool(node.op.torch_layer([graph[o].type for o in node.operands]))
+        return alone and paths[node.name].startswith(f"{owner}.") and paths[node.name].count(".") == 1
+    return alone and node.op.name != "identity" and bool(node.op.torch_layer([graph[o].type for o in node.operands]))
 
 
 def _add_chain(graph: Graph, chain: list[str], paths: dict[str, str], found: Layers) -> None:

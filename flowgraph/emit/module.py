@@ -12,6 +12,8 @@ from typing import Any
 from ..graph import Graph, Result, with_subgraphs
 from ..lower.program import Training
 from ..naming import MODULE_NAMES, Namer, comment_text, docstring_text
+from ..ops.ambient import draw_key
+from ..ops.control import GIVEN
 from ..types import Dim, TensorType
 from . import source
 from .body import Body, shape_note
@@ -48,7 +50,9 @@ def with_names(header: Header, graphs: Sequence[Graph]) -> Header:
     graph = graphs[0]
     graphs = [inner for each in graphs for inner in with_subgraphs(each)]
     for each, node in ((g, n) for g in graphs for n in g):
-        if node.op.name in ("input", "target", "param", "const") or node.op.subgraphs():
+        if node.op.name == "key" and header.target == "numpy":
+            forms.append(draw_key)
+        if node.op.name in (*GIVEN, "const", "training", "key") or node.op.subgraphs():
             continue
         form = node.op.form(header.target, [each[o].type for o in node.operands])
         if not isinstance(form, str):
@@ -221,10 +225,11 @@ def _condition(condition: Any, body: Body) -> ast.expr:
 def reaches_through(graph: Graph, wanted: Sequence[str]) -> bool:
     """Whether `wanted` can be computed from what forward returns, arguments and params alone.
 
-    All outputs must be needed, and nothing that forward computes may be computed again.
+    All outputs must be needed, and nothing that forward computes may be computed again. What is
+    drawn at random is drawn there: a call has one key.
     """
     outputs = [r.node for r in graph.results_of("output")]
-    leaves = ("input", "target", "param", "const", "size_value")
+    leaves = (*GIVEN, "const", "size_value", "training")
     if not outputs or any(graph[o].op.name in leaves for o in outputs):
         return False
     if not all(o in graph.ancestors(wanted) for o in outputs):
@@ -236,7 +241,7 @@ def reaches_through(graph: Graph, wanted: Sequence[str]) -> bool:
         if node in seen or node in outputs:
             continue
         seen.add(node)
-        if node in inside and graph[node].op.name not in leaves:
+        if graph[node].op.draws or (node in inside and graph[node].op.name not in leaves):
             return False
         stack += graph[node].operands
     return True

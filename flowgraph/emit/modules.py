@@ -88,7 +88,7 @@ def _owning(graph: Graph, node: Node, modules: Modules) -> Node:
 
 def _is_own(node: Node, inside: str, params: Sequence[Node]) -> bool:
     """Whether an input of the graph is a parameter that the node makes, in each round."""
-    if any(p.op.name != "param" for p in params):
+    if any(p.op.name not in ("param", "buffer") for p in params):
         return False
     if node.op.name == "call":
         return str(params[0].hint) == f"{node.op.path}.{inside}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..graph import Graph, Node
@@ -18,6 +18,7 @@ from ..types import TensorType
 from . import source
 from .body import Body, Target, shape_note
 from .helpers import modules_used, paste, with_callees
+from .modes import Modes, bind_modes
 from .module import (
     Header,
     arguments,
@@ -62,9 +63,10 @@ class _Module:
         self.target = Target("numpy", "np", self.real, wrap=lambda value: call(self.real, value))
         self.constants = arrays_at_head(graph, Namer(CODE_NAMES))
         self.reserved = set(CODE_NAMES) | set(self.constants.values()) | set(header.helper_names)
+        self.modes = Modes.of([graph, *derived.values()])
 
     def text(self) -> str:
-        parts = [self._params(), self._init(), self._forward()]
+        parts = [self._params(), self._init(), *self._init_buffers(), self._forward()]
         if self.graph.results_of("loss"):
             parts.append(self._loss())
         writers = {
@@ -102,11 +104,17 @@ class _Module:
         return lines
 
     def _params(self) -> list[str]:
-        entries = ast.Dict(
-            [ast.Constant(self.graph[p].hint) for p in self.graph.params],
-            [self._shape(self.graph[p].type) for p in self.graph.params],
+        lines = source.assign("PARAMS: dict[str, tuple[int, ...]]", self._shapes(self.graph.params), depth=0)
+        if self.modes.buffers:
+            shapes = self._shapes(self.modes.buffers)
+            lines += source.assign("BUFFERS: dict[str, tuple[int, ...]]", shapes, depth=0)
+        return lines
+
+    def _shapes(self, names: Sequence[str]) -> ast.expr:
+        return ast.Dict(
+            [ast.Constant(self.graph[n].hint) for n in names],
+            [self._shape(self.graph[n].type) for n in names],
         )
-        return source.assign("PARAMS: dict[str, tuple[int, ...]]", entries, depth=0)
 
     def _shape(self, type: TensorType) -> ast.expr:
         return ast.Tuple(shape_items(self.graph, type), ast.Load())
@@ -132,6 +140,17 @@ class _Module:
         array = "np.asarray(value, dtype=" + self.real + ")"
         lines.append(f"    return {{name: {array} for name, value in values.items()}}")
         return lines
+
+    def _init_buffers(self) -> list[list[str]]:
+        """The function that gives the buffers their first values, where there are any."""
+        if not self.modes.buffers:
+            return []
+        nodes = [self.graph[b] for b in self.modes.buffers]
+        values = ast.Dict([ast.Constant(n.hint) for n in nodes], [self._drawn(n) for n in nodes])
+        lines = ["def init_buffers():", '    """Return the first running statistics."""']
+        lines += source.assign("values", values)
+        array = "np.asarray(value, dtype=" + self.real + ")"
+        return [[*lines, f"    return {{name: {array} for name, value in values.items()}}"]]
 
     @staticmethod
     def _is_random(init: Any) -> bool:
@@ -178,20 +197,30 @@ class _Module:
         through = cut and reaches_through(self.graph, wanted)
         start = []
         if through:
-            passed = ", ".join(["params", *(str(self.graph[i].hint) for i in self.graph.inputs)])
-            start = [f"    {output_variables(self.graph, body, wanted)} = forward({passed})"]
+            passed = call("forward", *(name(n) for n in ("params", *self._hints(self.graph.inputs))))
+            passed.keywords = self.modes.passed_on()
+            start = source.assign(output_variables(self.graph, body, wanted), passed)
         used = self._used(wanted, body)
         unpack = self._unpack(body, [p for p in self.graph.params if p in used])
+        unpack += self._given(body, used)
         body.last = wanted[0] if len(wanted) == 1 else ""
         values = body.run(wanted)
         last = finish(values)
         sizes = bind_size_lines(self.graph, body, given)
         if sizes:
             used |= {place[0] for s in body.sizes_used if (place := size_source(self.graph, s, given))}
-        names = ["params", *(str(self.graph[i].hint) for i in given)]
+        names = ["params", *self._hints(given), *self.modes.arguments(train=False)]
         lines = [*source.signature(title, names), *doc_lines(doc)]
         lines += self._convert([i for i in given if i in used])
         return [*lines, *unpack, *sizes, *start, *body.lines, *last]
+
+    def _hints(self, nodes: Sequence[str]) -> list[str]:
+        return [str(self.graph[n].hint) for n in nodes]
+
+    def _given(self, body: Body, used: set[str]) -> list[str]:
+        """Lines that give variables to the buffers that are used, and to the key of the call."""
+        buffers = self._unpack(body, [b for b in body.graph.buffers if b in used], "buffers")
+        return [*buffers, *bind_modes(body, used)]
 
     def _used(self, wanted: list[str], body: Body) -> set[str]:
         """What is read on the way to `wanted`, not going behind what is known already."""
@@ -292,26 +321,49 @@ class _Module:
         given = [n for n in given if n not in dots]
         if along:
             unpack += self._unpack(body, [d for d in dots if d in used], along)
+        unpack += self._given(body, used)
         last = finish(body)
         sizes = bind_size_lines(graph, body, given)
-        names = ["params", *([along] if along else []), *(str(graph[i].hint) for i in given)]
+        names = ["params", *([along] if along else []), *self._hints(given)]
+        names += self.modes.arguments(train=True)
         head = [*source.signature(title, names), *doc_lines(doc), *self._convert(given), *unpack, *sizes]
         return [*head, "", *body.lines, *([""] if len(last) == 1 else []), *last]
 
     def _loss_and_grad(self, graph: Graph) -> list[str]:
         losses = [r.node for r in graph.results_of("loss")]
         gradients = graph.results_of("gradient")
+        buffers = graph.results_of("buffer")
 
         def finish(body: Body) -> list[str]:
-            body.plan([*losses, *(g.node for g in gradients)])
+            body.plan([*losses, *(g.node for g in gradients), *(b.node for b in buffers)])
             body.assign_sum("loss", losses)
             entries = entries_of(gradients, body.write([g.node for g in gradients]))
+            if buffers:
+                return ["", *source.assign("grads", entries), *new_buffers(body)]
             short = source.returns(ast.Tuple([call("float", name("loss")), entries], ast.Load()))
             if len(short) == 1:
                 return short
             return ["", *source.assign("grads", entries), "    return float(loss), grads"]
 
+        def new_buffers(body: Body) -> list[str]:
+            written = len(body.lines)
+            entries = entries_of(buffers, body.write([b.node for b in buffers]))
+            lines = body.lines[written:]
+            del body.lines[written:]
+            return [
+                "    if not train:",
+                "        return float(loss), grads",
+                "",
+                *lines,
+                *source.assign("new_buffers", entries),
+                "    return float(loss), grads, new_buffers",
+            ]
+
         doc = "Return the loss and its gradient with respect to every parameter."
+        if buffers:
+            doc = (
+                "Return the loss, its gradient with respect to every parameter and, in training, new buffers."
+            )
         return self._derivative("loss_and_grad", doc, graph, "", finish)
 
     def _jvp(self, graph: Graph) -> list[str]:
@@ -361,7 +413,7 @@ class _Module:
     def _trainer(self) -> list[str]:
         given = takes(self.graph, targets=True)
         names = [str(self.graph[i].hint) for i in given]
-        return write_trainer(self.header, names, self.real, self._convert(given, depth=2))
+        return write_trainer(self.header, names, self.real, self._convert(given, depth=2), self.modes)
 
 
 def _key(node: Node) -> str:

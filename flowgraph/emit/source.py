@@ -173,6 +173,11 @@ def assign(target: str, value: ast.expr, *, depth: int = 1, note: str = "") -> l
     return _noted(_lines(f"{target} = ", value, depth), note, depth)
 
 
+def augment(target: str, value: ast.expr, *, depth: int = 1, note: str = "") -> list[str]:
+    """`target += value` as lines."""
+    return _noted(_lines(f"{target} += ", value, depth), note, depth)
+
+
 def expression(value: ast.expr, *, depth: int = 1) -> list[str]:
     """An expression as a statement."""
     return _lines("", value, depth)
@@ -282,7 +287,13 @@ def _one_each(value: ast.expr) -> bool:
 
 
 def _terms(value: ast.expr) -> list[str]:
-    """The operands of a chain of operators of one level, each but the first with its operator."""
+    """The operands of a chain of operators of one level, each but the first with its operator.
+
+    Of a choice its three parts.
+    """
+    if isinstance(value, ast.IfExp):
+        body, test, other = _inner(value.body, 1), _inner(value.test, 1), _inner(value.orelse, 0)
+        return [body, f"if {test}", f"else {other}"]
     if not isinstance(value, ast.BinOp) or isinstance(value.op, ast.Pow):
         return [text(value)]
     level = OPERATORS[type(value.op)][1]

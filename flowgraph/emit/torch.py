@@ -89,7 +89,7 @@ class _Module(ClassWriter):
 
     def _init(self) -> list[str]:
         lines = super()._init()
-        if self.header.dtype != "float32" and self.graph.params:
+        if self.header.dtype != "float32" and (self.graph.params or self.graph.buffers):
             lines.append(f"        self.to({self.real})")
         return lines
 

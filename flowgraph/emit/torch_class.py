@@ -7,14 +7,15 @@ Assumes a typed graph over batches whose calls and loops hold their own paramete
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ..graph import Graph, Node
 from ..naming import CODE_NAMES, Namer
 from ..ops.base import Op
-from ..types import TensorType
+from ..types import KEY, TensorType
 from . import source
 from .body import Body, Target, declared_form
 from .containers import Containers, access, module_lines
@@ -50,7 +51,8 @@ class ClassWriter:
         self.helpers = helpers
         self.layers: Layers = find_layers(graph, sequences=header.level > 0)
         self._add_submodules()
-        self.target = Target("torch", "torch", self.real, call=self._call, wrap=self._number)
+        called = partial(self._call, self.layers)
+        self.target = Target("torch", "torch", self.real, call=called, wrap=self._number, fills=False)
         self.constants = arrays_at_head(graph, Namer(CODE_NAMES))
         self.class_name = title
         self.reserved = {*CODE_NAMES, *header.helper_names, *modules.graphs, title}
@@ -92,13 +94,16 @@ class ClassWriter:
 
     def _init(self) -> list[str]:
         lines = ["    def __init__(self):", "        super().__init__()"]
-        apart = [self.graph[p] for p in self.graph.params if p not in self.layers.covered]
+        own = (*self.graph.params, *self.graph.buffers)
+        apart = [self.graph[p] for p in own if p not in self.layers.covered]
         modules = sorted(self.layers.modules.items(), key=lambda m: m[0].count("."))
         containers = Containers([*self.layers.modules, *(str(p.hint) for p in apart)])
         for path, made in modules:
             lines += [*containers.lines(path), *module_lines(path, made)]
         for param in apart:
             lines += [*containers.lines(str(param.hint)), *self._parameter(param)]
+        for started in self.layers.started:
+            lines += self._start(self.graph[started])
         for node, variable in self.constants.items():
             array = self.graph[node]
             dtype = {"real": self.real, "int": "torch.int64", "bool": "torch.bool"}[array.type.elem.kind]
@@ -113,6 +118,11 @@ class ClassWriter:
         shape = shape_arguments(self.graph, node.type)
         target = source.text(self._access(str(node.hint)))
         init = node.op.init
+        if node.op.name == "buffer":
+            holder, _, title = str(node.hint).rpartition(".")
+            made = ast.Attribute(access(holder, "_modules") if holder else name("self"), "register_buffer", ast.Load())
+            first = call(f"torch.{init.name}", *shape)
+            return source.expression(ast.Call(made, [ast.Constant(title), first], []), depth=2)
         empty = call("torch.empty", *shape)
         if init.name in ("zeros", "ones"):
             empty = call(f"torch.{init.name}", *shape)
@@ -121,11 +131,14 @@ class ClassWriter:
             numbers = literal(init.value.data.tolist(), "torch", lambda d: ast.Constant(d.value))
             tensor = call("torch.tensor", numbers, dtype=attribute(self.real))
             return source.assign(target, call("nn.Parameter", tensor), depth=2)
-        lines = source.assign(target, call("nn.Parameter", empty), depth=2)
-        form = instantiate_form(
-            type(init).torch, {"tensor": self._access(str(node.hint))}, init.values, "torch", self.real
-        )
-        return lines + source.expression(form, depth=2)
+        return [*source.assign(target, call("nn.Parameter", empty), depth=2), *self._start(node)]
+
+    def _start(self, node: Node) -> list[str]:
+        """The statement that draws a parameter's initial values."""
+        init = node.op.init
+        tensor = {"tensor": self._access(str(node.hint))}
+        form = instantiate_form(type(init).torch, tensor, init.values, "torch", self.real)
+        return source.expression(form, depth=2)
 
     def _access(self, path: str) -> ast.expr:
         """`self.f.linear`: the module or parameter of a dotted name."""
@@ -133,8 +146,8 @@ class ClassWriter:
 
     # -- methods
 
-    def _call(self, node: Node, operands: Sequence[ast.expr]) -> ast.expr | None:
-        path = self.layers.calls.get(node.name)
+    def _call(self, layers: Layers, node: Node, operands: Sequence[ast.expr]) -> ast.expr | None:
+        path = layers.calls.get(node.name)
         if path is None:
             return None
         return ast.Call(self._access(path), module_arguments(node.op, operands), [])
@@ -145,7 +158,7 @@ class ClassWriter:
             namer.reserve(str(self.graph[argument].hint))
         body = TorchBody(
             graph or self.graph,
-            self.target if graph is None else replace(self.target, call=declared_form),
+            self.target if graph is None else replace(self.target, call=declared_form, fills=True),
             self.header.level,
             namer,
             self.helpers,
@@ -153,13 +166,24 @@ class ClassWriter:
             depth=2,
         )
         body.layers = self.layers if graph is None else Layers()
+        body.call_of = self._call
+        body.device = self._device()
         for argument in takes(self.graph, targets=True):
             body.variables[argument] = name(str(self.graph[argument].hint))
-        for param in self.graph.params:
-            body.variables[param] = self._access(str(self.graph[param].hint))
+        for node in body.graph:
+            if node.op.name in ("param", "buffer"):
+                body.variables[node.name] = self._access(str(node.hint))
+            elif node.op.name == "training":
+                body.variables[node.name] = attribute("self.training")
         for node, variable in self.constants.items():
             body.variables[node] = ast.Attribute(name("self"), variable, ast.Load())
         return body
+
+    def _device(self) -> ast.expr | None:
+        """Where arrays made from nothing belong: where an input is, or a parameter."""
+        holders = [name(str(self.graph[i].hint)) for i in self.graph.inputs]
+        holders += [self._access(str(self.graph[p].hint)) for p in self.graph.params[:1]]  # type: ignore[misc]
+        return ast.Attribute(holders[0], "device", ast.Load()) if holders else None
 
     def _method(self, title: str, doc: str, given: list[str], wanted: list[str], finish: Any) -> list[str]:
         body = self._body()
@@ -220,9 +244,36 @@ class TorchBody(Body):
     """A body whose layers are called as modules: their parameters are no operands."""
 
     layers: Layers
+    device: ast.expr | None = None
+    call_of: Callable[[Layers, Node, Sequence[ast.expr]], ast.expr | None]
+
+    def inside(self, node: Node) -> TorchBody:
+        body = super().inside(node)
+        assert isinstance(body, TorchBody)
+        body.layers = self.layers.inside.get(node.name, Layers())
+        body.device, body.call_of = self.device, self.call_of
+        body.target = replace(self.target, call=partial(self.call_of, body.layers))
+        return body
 
     def operands_of(self, node: Node) -> tuple[str, ...]:
-        return self.layers.operands.get(node.name, node.operands)
+        """Those that a module or form takes; PyTorch draws from its own generator, and takes no key."""
+        operands = self.layers.operands.get(node.name, node.operands)
+        return tuple(o for o in operands if getattr(self.graph[o].type, "elem", None) != KEY)
+
+    def key_of(self, node: str, counter: str) -> ast.expr:
+        return ast.Constant(None)
+
+    def stands_alone(self, node: Node) -> bool:
+        """Draws come in the order of the graph."""
+        return bool(node.op.draws) or super().stands_alone(node)
+
+    def _instantiate(self, node: Node, form: Any) -> ast.expr:
+        value = super()._instantiate(node, form)
+        if node.op.group == "creators" and self.device and not self.operands_of(node):
+            made = [c for c in ast.walk(value) if isinstance(c, ast.Call)]
+            made = [c for c in made if any(k.arg == "dtype" for k in c.keywords)] or made
+            made[0].keywords.append(ast.keyword("device", self.device))
+        return value
 
     def _form(self, node: Node) -> Any:
         return "module" if node.op.name in HOLDERS else super()._form(node)

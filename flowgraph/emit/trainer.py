@@ -14,24 +14,29 @@ from typing import Any
 
 from ..naming import CODE_NAMES, Namer
 from . import source
+from .modes import Modes
 from .module import Header
 from .schedule import rate_lines
 from .template import attribute, call, literal, name
 
-LOCALS = ("value", "grads", "losses", "batches", "rows", "per_epoch", "epoch", "i", "k", "n")
+LOCALS = ("value", "grads", "new", "losses", "batches", "rows", "per_epoch", "epoch", "i", "k", "n")
 """The variables of the methods that take the inputs, which may have such names themselves."""
 
 
-def write_trainer(header: Header, inputs: Sequence[str], real: str, convert: Sequence[str]) -> list[str]:
+def write_trainer(
+    header: Header, inputs: Sequence[str], real: str, convert: Sequence[str], modes: Modes
+) -> list[str]:
     """The class as lines.
 
     inputs: what `step` takes, by name. real: the dtype of the parameters. convert: the
-    statements that make the inputs arrays, two levels deep.
+    statements that make the inputs arrays, two levels deep. modes: what `loss_and_grad` is given
+    besides.
     """
-    writer = _Trainer(header, inputs, real)
+    writer = _Trainer(header, inputs, real, modes)
     methods = [
         writer.init(),
-        writer.params(),
+        writer.views("params", "parameters"),
+        writer.views("buffers", "running statistics") if modes.buffers else [],
         writer.step(),
         writer.run(convert),
         writer.batches() if inputs else [],
@@ -43,8 +48,9 @@ def write_trainer(header: Header, inputs: Sequence[str], real: str, convert: Seq
 
 
 class _Trainer:
-    def __init__(self, header: Header, inputs: Sequence[str], real: str) -> None:
+    def __init__(self, header: Header, inputs: Sequence[str], real: str, modes: Modes) -> None:
         assert header.training is not None
+        self.modes = modes
         self.header, self.inputs, self.real = header, list(inputs), real
         self.optimiser = header.training.optimiser
         self.training = header.training
@@ -54,12 +60,17 @@ class _Trainer:
 
     def head(self) -> list[str]:
         about = []
+        of = "the shuffles and draws" if self.modes.draws else "the shuffles"
         if self.inputs:
-            about.append('batch: examples in a step, or "all" in their order. seed: of the shuffles.')
+            about.append(f'batch: examples in a step, or "all" in their order. seed: of {of}.')
         if self.clip is not None:
             about.append("clip: a gradient whose norm is greater is scaled down to it.")
         if self.header.frozen:
             about.append("frozen: names of parameters that stay as they are.")
+        if self.modes.buffers:
+            about.append("buffers: running statistics to go on from; a copy of them is kept up.")
+        if self.modes.has_mode:
+            about.append("train: whether steps are taken in training mode.")
         title = f"Trains a copy of params by {self.optimiser.title}."
         if not about:
             return ["class Trainer:", f'    """{title}"""']
@@ -70,31 +81,48 @@ class _Trainer:
         if self.clip is not None:
             values["clip"] = self.clip
         if self.inputs:
-            values |= {"batch": self.training.batch, "seed": self.training.seed}
+            values["batch"] = self.training.batch
+        if self.inputs or self.modes.draws:
+            values["seed"] = self.training.seed
         if self.header.frozen:
             values["frozen"] = self.header.frozen
+        if self.modes.has_mode:
+            values["train"] = True
         defaults = [_default(n, v) for n, v in values.items()]
         slots = self.optimiser.slots()
         zeros = "{name: np.zeros_like(w) for name, w in self._params.items()}"
         kept = "".join(f', "{slot}": self._{slot}' for slot in slots)
+        buffers = []
+        if self.modes.buffers:
+            defaults.append("buffers=None")
+            kept = f', "buffers": self._buffers{kept}'
+            buffers = [
+                "        buffers = init_buffers() if buffers is None else buffers",
+                "        self._buffers = {",
+                f"            name: np.array(buffers[name], dtype={self.real}) for name in BUFFERS",
+                "        }",
+            ]
+        arrays = ast.parse(f'{{"params": self._params{kept}}}', mode="eval").body
         return [
             *source.signature("__init__", ["self", "params", *defaults], depth=1),
             "        self._params = {",
             f"            name: np.array(params[name], dtype={self.real}) for name in PARAMS",
             "        }",
+            *buffers,
             *(f"        self._{slot} = {zeros}" for slot in slots),
-            f'        self._arrays = {{"params": self._params{kept}}}',
+            *source.assign("self._arrays", arrays, depth=2),
             "        self._t = 0  # steps taken",
             *(f"        self._{n} = {n}" for n in values),
         ]
 
     @staticmethod
-    def params() -> list[str]:
+    def views(title: str, what: str) -> list[str]:
+        """The property of this name."""
         return [
             "    @property",
-            "    def params(self):",
-            '        """The parameters by name, as views that cannot be written to."""',
-            "        views = {name: w.view() for name, w in self._params.items()}",
+            f"    def {title}(self):",
+            f'        """The {what} by name, as views that cannot be written to."""',
+            f"        views = {{name: w.view() for name, w in self._{title}.items()}}",
             "        for view in views.values():",
             "            view.flags.writeable = False",
             "        return views",
@@ -103,13 +131,28 @@ class _Trainer:
     # -- what takes the inputs
 
     def step(self) -> list[str]:
-        value, grads = self.local["value"], self.local["grads"]
+        value, grads, new = (self.local[n] for n in ("value", "grads", "new"))
         made = call("loss_and_grad", attribute("self._params"), *(name(i) for i in self.inputs))
+        rng, results, kept = [], f"{value}, {grads}", []
+        if self.modes.buffers:
+            made.keywords.append(ast.keyword("buffers", attribute("self._buffers")))
+            results += f", *{new}"
+            kept = [
+                f"        for name, array in {new}[0].items() if {new} else ():",
+                "            self._buffers[name][...] = array",
+            ]
+        if self.modes.has_mode:
+            made.keywords.append(ast.keyword("train", attribute("self._train")))
+        if self.modes.draws:
+            rng = ["        rng = np.random.default_rng([self._seed, self._t, 1])"]
+            made.keywords.append(ast.keyword("rng", name("rng")))
         return [
             *source.signature("step", ["self", *self.inputs, "loss=True"], depth=1),
             '        """Take one step; return the loss before it, or None with loss=False."""',
-            *source.assign(f"{value}, {grads}", made, depth=2),
+            *rng,
+            *source.assign(results, made, depth=2),
             f"        self._update({grads})",
+            *kept,
             f"        return {value} if loss else None",
         ]
 

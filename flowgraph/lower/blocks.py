@@ -138,6 +138,7 @@ def run_body(
     operands = [child.captured[name] for name in taken]
     single = hint if len(outputs) == 1 else None
     path = child.layer.name if child.layer is not None else child.prefix
+    path = path if child.params else ""
     return scope.add(CallOp(graph=typed, path=path), operands, hint=single, span=span), returned
 
 

@@ -26,7 +26,7 @@ class Bound:
 
 def slots_of(cls: type[Op]) -> list[str]:
     """The operands a user passes; a layer's own parameters are not among them."""
-    made = getattr(cls, "params", ())
+    made = (*getattr(cls, "params", ()), *getattr(cls, "ambient", ()))
     return [o for o in getattr(cls, "operands", ()) if o.rstrip("?").lstrip("*") not in made]
 
 

@@ -12,12 +12,14 @@ from typing import Any
 
 from ..errors import Span, shorten
 from ..ops import OPS
+from ..ops.ambient import Buffer
 from ..ops.base import Op
 from ..ops.derivative import REQUESTS
-from ..ops.leaf import SizeValue
+from ..ops.leaf import Param, SizeValue
 from ..passes.infer import report_mismatch, report_unknown
 from ..syntax import Binary, Call, Expr, Index, ListExpr, Member, Name, Number, Pipe, Slice, String, Unary
 from ..types import REAL, Dim, Mismatch, NotYetKnown, TensorType
+from .ambient import ambient_operands
 from .apply import Target, applied, bound_to, call_block, find_target, finish_call
 from .blocks import Definition
 from .calls import bind
@@ -294,8 +296,8 @@ class Expressions:
             check_variable(self.scope, target.name, bound.operands[1])
         operands = yield self._all(bound.operands, st)
         op = target(**bound.attrs)
-        if target.params:
-            operands += self._parameters(op, operands, call, expr, st, layer)
+        made = self._parameters(op, operands, call, expr, st, layer) if target.params else []
+        operands += [*ambient_operands(self.scope, op), *made]
         return self.scope.add(op, operands, hint=hint, span=expr.span)
 
     def target(self, call: Call) -> Target:
@@ -351,11 +353,12 @@ class Expressions:
         made = []
         for parameter in parameters:
             type = TensorType(REAL, parameter.shape)
+            leaf = Buffer if parameter.is_buffer else Param
+            init, place = parameter.init, call.span
             if layer is not None:
-                made.append(self.scope.shared(layer, parameter.name, type, parameter.init, call.span))
+                made.append(self.scope.shared(layer, parameter.name, type, init, place, leaf))
                 continue
             help = "give one of the two statements another name on the left"
-            made.append(
-                self.scope.add_param(f"{path}.{parameter.name}", type, parameter.init, call.span, help=help)
-            )
+            name = f"{path}.{parameter.name}"
+            made.append(self.scope.add_param(name, type, init, place, help=help, leaf=leaf))
         return made

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import Span, shorten
-from ..graph import Graph, Result, renamed
+from ..graph import Graph, Result, renamed, with_subgraphs
 from ..ops import OPS
-from ..ops.base import Op
 from ..ops.derivative import REQUESTS
 from ..ops.scan import Scan
 from ..passes.infer import InferTypes
@@ -164,7 +163,24 @@ class _Step:
         typed = InferTypes(child.found).run(graph)
         if child.found.outer.error_count > before:
             raise Skip
+        self._refuse_coupling(typed)
         return unwrapped(typed), list(child.captured.values())
+
+    def _refuse_coupling(self, graph: Graph) -> None:
+        """Report E0207 and raise Skip for what lets the examples of a batch act on each other."""
+        nodes = (node for inner in with_subgraphs(graph) for node in inner if node.op.couples)
+        node = next(nodes, None)
+        if node is None:
+            return
+        self.scope.found.report(
+            "E0207",
+            f"`{node.op.name}` cannot stand inside of a `scan`",
+            self.call.span,
+            "repeated here",
+            labels=[(node.span, f"`{node.op.name}` in training couples the examples of a batch")],
+            help="use `layernorm`, which works on each example by itself",
+        )
+        raise Skip
 
     def _settle(self, made: Sequence[str]) -> None:
         """Hold the next states against those before: a whole number becomes real, a shape stays."""

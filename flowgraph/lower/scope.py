@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 from ..errors import MAX_ERRORS, Diagnostics, Span, shorten
 from ..graph import Node
 from ..naming import ARGUMENT_NAMES, KEYWORDS, MODULE_NAMES, Namer
 from ..ops import OPS
+from ..ops.ambient import Buffer
 from ..ops.derivative import REQUESTS
 from ..ops.leaf import Array, Const, Input, Param
 from ..types import TensorType, Type, Unifier
@@ -23,6 +24,7 @@ from .static import CONSTANTS, Skip, in_range
 from .symbols import Circle, Layer, Symbol
 
 DEFAULT_MAX_NODES = 1_000_000
+Leaf: TypeAlias = "type[Param] | type[Buffer]"
 
 
 @dataclass
@@ -44,7 +46,7 @@ class Scope:
     param_nodes: dict[str, str] = field(default_factory=dict)
     """The node of each parameter by the parameter's name."""
     param_places: dict[str, int] = field(default_factory=dict)
-    """Where the statement that made it begins, the outermost one, by the parameter's node."""
+    """The line of the statement that made it, the outermost one, by the parameter's node."""
     place: Span | None = None
     """Of a body: the call, or the repeat."""
     sizes: list[str] = field(default_factory=list)
@@ -85,6 +87,8 @@ class Scope:
     """One number, how many nodes there are in all scopes together."""
     requires: list[Any] = field(default_factory=list)
     """What bodies require of symbolic sizes, of all scopes together."""
+    streams: int = 0
+    """How many keys for random draws were made in this scope."""
 
     # -- names
 
@@ -279,9 +283,16 @@ class Scope:
         return self.interned[key]
 
     def add_param(
-        self, name: str, type: TensorType, init: Any, span: Span, help: str = "", place: Span | None = None
+        self,
+        name: str,
+        type: TensorType,
+        init: Any,
+        span: Span,
+        help: str = "",
+        place: Span | None = None,
+        leaf: Leaf = Param,
     ) -> str:
-        """Make a trainable parameter. Reports E0106 or E0602 for names that cannot be.
+        """Make a trainable parameter, or a buffer. Reports E0106 or E0602 for names that cannot be.
 
         place: the statement of this scope that makes it, where that is not at `span`.
         """
@@ -313,34 +324,36 @@ class Scope:
             raise Skip
         self.params[name] = span
         if self.parent is not None:
-            self.param_nodes[name] = self._taken_param(name, type, init, span, help)
+            self.param_nodes[name] = self._taken_param(name, type, init, span, help, leaf)
             return self.param_nodes[name]
         free = name if name not in self.nodes else self.namer.unique(name)
         self.param_nodes[name] = free
-        self.param_places[free] = (place or span).start
-        return self.add(Param(type=type, init=init), hint=name, span=span, name=free)
+        self.param_places[free] = (place or span).line
+        return self.add(leaf(type=type, init=init), hint=name, span=span, name=free)
 
-    def _taken_param(self, name: str, type: TensorType, init: Any, span: Span, help: str) -> str:
+    def _taken_param(self, name: str, type: TensorType, init: Any, span: Span, help: str, leaf: Leaf) -> str:
         """A parameter of a body: made outside under the body's prefix, and an input here.
 
         The applications of a layer share theirs.
         """
         assert self.parent is not None
         if self.layer is not None:
-            outside = self.parent.shared(self.layer, name, type, init, span)
+            outside = self.parent.shared(self.layer, name, type, init, span, leaf)
         else:
             full = f"{self.prefix}.{name}" if self.prefix else name
-            outside = self.parent.add_param(full, type, init, span, help, self.place)
+            outside = self.parent.add_param(full, type, init, span, help, self.place, leaf)
         return self.take(outside, type, name, span)
 
-    def shared(self, layer: Layer, name: str, type: TensorType, init: Any, span: Span) -> str:
+    def shared(
+        self, layer: Layer, name: str, type: TensorType, init: Any, span: Span, leaf: Leaf = Param
+    ) -> str:
         """The node, in this scope, of a layer's parameter, which its first application makes."""
         if self is not layer.scope:
             assert self.parent is not None
-            outside = self.parent.shared(layer, name, type, init, span)
+            outside = self.parent.shared(layer, name, type, init, span, leaf)
             return self.take(outside, type, f"{layer.name}.{name}", span)
         if name not in layer.params:
-            layer.params[name] = self.add_param(f"{layer.name}.{name}", type, init, span)
+            layer.params[name] = self.add_param(f"{layer.name}.{name}", type, init, span, leaf=leaf)
         return layer.params[name]
 
 

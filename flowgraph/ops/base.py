@@ -109,7 +109,15 @@ class Op(Declared):
     operands: ClassVar[tuple[str, ...]] = ("x",)
     """Operand names; a last `*xs` takes any number (at least one), `name?` may be left out."""
     params: ClassVar[tuple[str, ...]] = ()
-    """Operands that are the layer's own parameters, made by the call and not passed to it."""
+    """Operands that are the layer's own parameters and buffers, made by the call and not passed to it."""
+    ambient: ClassVar[tuple[str, ...]] = ()
+    """Operands that the call of an emitted function gives: `train` and, last of all, `key`."""
+    couples: ClassVar[bool] = False
+    """Whether in training it lets the examples of a batch act on each other."""
+    draws: ClassVar[str] = ""
+    """When it draws random numbers: "always", in "training", or never."""
+    title: ClassVar[str] = ""
+    """What draws them, in messages."""
     attrs_first: ClassVar[bool] = False
     """Whether positional attrs come before the operands in a call, as in einsum."""
     formula: ClassVar[str] = ""
@@ -191,7 +199,11 @@ class Op(Declared):
 
     def wants(self, types: Sequence[TensorType]) -> list[Elem | None]:
         """The element type each operand is converted to first; None leaves it as it is."""
-        return [REAL if t.elem.kind != "real" else None for t in types]
+        own = [name in self.ambient for name in self.operands]
+        return [
+            REAL if t.elem.kind != "real" and not (slot < len(own) and own[slot]) else None
+            for slot, t in enumerate(types)
+        ]
 
     def canonical(self, types: Sequence[Any]) -> Op:
         """The same operation with attrs made explicit: axes from the end, sizes filled in."""
@@ -200,6 +212,17 @@ class Op(Declared):
     def parameters(self, u: Unifier, *types: TensorType) -> list[Parameter]:
         """The parameters that a call of this layer makes, given its operands' types."""
         return []
+
+    def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
+        """Of the sizes of its operands: what must be at least which number, and why, in words.
+
+        Asked where types are known; what only data tell is required of them.
+        """
+        return []
+
+    def kept(self, buffers: Mapping[int, Value], *xs: Value) -> Mapping[int, Value]:
+        """What it makes of its buffers in training, by slot; given as they are by then."""
+        return {}
 
     # -- for warnings
 
@@ -244,6 +267,10 @@ class Op(Declared):
     def torch_layer(self, types: Sequence[Any]) -> str:
         """The constructor of the torch module that does this operation, or ""."""
         return self.torch_module
+
+    def torch_layer_starts(self) -> bool:
+        """Whether that constructor gives the parameters the initial values that `parameters` says."""
+        return True
 
     def evaluate(self, arrays: Sequence[Any], types: Sequence[Any], sizes: Mapping[str, int]) -> Any:
         """The value by the numpy form in float64; sizes gives the symbolic ones."""
@@ -294,11 +321,15 @@ def _snake(name: str) -> str:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter that a layer makes: its name under the layer's, shape and initialiser."""
+    """A parameter that a layer makes: its name under the layer's, shape and initialiser.
+
+    is_buffer: whether it is not trained, but kept up by the layer itself.
+    """
 
     name: str
     shape: Shape
     init: Any
+    is_buffer: bool = False
 
 
 # ---------------------------------------------------------------------------------------

@@ -40,12 +40,19 @@ class Holder(Op, abstract=True):
         """How many of the inputs, the first ones, are given outputs of the graph again."""
         return 0
 
+    def carrying(self, given: Sequence[int]) -> list[int]:
+        """Which inputs of the graph carry the batch axis where these are given it."""
+        return sorted({*given, *range(self.round_trip())})
+
+    def over_batch(self, graph: Graph) -> Op:
+        """The operation over a batch, given its graph over one."""
+        return self.with_subgraphs([graph])
+
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         for name, slots in zip(self.graph.inputs, self.feeds(), strict=True):
             for slot in slots:
                 self._hold(u, slot, types[slot], name)
-        outputs = tuple(self.graph[r.node].type for r in self.graph.results)
-        return outputs[0] if len(outputs) == 1 else TupleType(outputs)
+        return several(tuple(self.graph[r.node].type for r in self.graph.results))
 
     def _hold(self, u: Unifier, slot: int, given: TensorType, name: str) -> None:
         wanted = self.graph[name].type
@@ -113,6 +120,11 @@ class Loop(Holder):
         return tuple(going) if several else going[0]
 
 
+def several(types: Sequence[TensorType]) -> Type:
+    """The type of a node with these results."""
+    return types[0] if len(types) == 1 else TupleType(tuple(types))
+
+
 def applied(graph: Graph, arrays: Sequence[Any], sizes: Mapping[str, int]) -> Any:
     """The outputs of a closed graph for its inputs, a tuple if there are several."""
     known = evaluate_nodes(graph, dict(zip(graph.inputs, arrays, strict=True)), sizes)
@@ -129,5 +141,5 @@ def evaluate_nodes(graph: Graph, known: dict[str, Any], sizes: Mapping[str, int]
     return known
 
 
-GIVEN = ("input", "target", "param")
+GIVEN = ("input", "target", "param", "buffer")
 """Nodes whose values come from outside."""

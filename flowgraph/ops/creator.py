@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..types import REAL, Dim, Mismatch, TensorType, Type, Unifier, describe
+from ..types import INT, REAL, Dim, Mismatch, TensorType, Type, Unifier, describe
 from .base import LinearMap, NonDifferentiable, Sample, Value, fn, real
 from .declared import Shape, Size
 
 
 class Creator(NonDifferentiable, abstract=True):
-    """Of reals, without operands."""
+    """Without operands; of reals, unless it says otherwise."""
 
     group = "creators"
     operands = ()
@@ -94,7 +94,7 @@ class Eye(Creator):
 
 
 class Arange(Creator):
-    """The whole numbers from 0 on, as reals, or from `start` up to and without `stop`."""
+    """The whole numbers from 0 on, or from `start` up to and without `stop`."""
 
     start: Size
     stop: Size | None = None
@@ -112,11 +112,11 @@ class Arange(Creator):
             raise Mismatch(
                 f"`arange` from {first} to {last}", code="E0404", help="the end comes after the start"
             )
-        return TensorType(REAL, (count,))
+        return TensorType(INT, (count,))
 
     def form(self, target: str, types: Sequence[Any]) -> str:
         ends = "start" if self.stop is None else "start, stop"
-        return f"{'np' if target == 'numpy' else 'torch'}.arange({ends}, dtype=real)"
+        return f"{'np' if target == 'numpy' else 'torch'}.arange({ends})"
 
 
 class Linspace(Creator):

@@ -56,7 +56,7 @@ TAKES = {
     "any": "numbers, labels or truth values",
     "bool": "truth values",
 }
-WIDTH = 12
+WIDTH, ROOM = 12, 200
 
 
 def listing() -> str:
@@ -148,8 +148,8 @@ def _first_line(cls: type[Any]) -> str:
 
 def _passed(cls: type[Any]) -> list[str]:
     """The operands that a call passes: a layer's own parameters are not among them."""
-    params = getattr(cls, "params", ())
-    return [o for o in getattr(cls, "operands", ()) if o.strip("*?") not in params]
+    others = (*getattr(cls, "params", ()), *getattr(cls, "ambient", ()))
+    return [o for o in getattr(cls, "operands", ()) if o.strip("*?") not in others]
 
 
 def _names(cls: type[Op]) -> list[str]:
@@ -237,7 +237,8 @@ def _shapes(cls: type[Op]) -> Iterator[str]:
     seen = set()
     for sample in cls.samples:
         case = _Case(cls, sample)
-        given = ", ".join(type_in_words(arg.type) for arg in sample.args) or "nothing"
+        passed = [a for a in sample.args if a.kind not in ("mode", "key")]
+        given = ", ".join(type_in_words(arg.type) for arg in passed) or "nothing"
         attrs = ", ".join(f"{k}={setting_text(v)}" for k, v in sample.attrs.items())
         line = f"{given} -> {_type(case.node.type)}" + (f"   with {attrs}" if attrs else "")
         if line not in seen:
@@ -282,7 +283,8 @@ def derivative(cls: type[Op]) -> list[str]:
     case = _Case(cls, _smooth_sample(cls))
     op = case.node.op
     if isinstance(op, Composite) and type(op).vjp is Op.vjp:
-        return [f"that of {_text(case, op.expand(*_converted(case)))}"]
+        parts = _text(case, op.expand(*_converted(case)))
+        return [f"that of {parts}" if len(parts) <= ROOM else "that of its formula, by the chain rule"]
     operands = _converted(case)
     case.names[case.result.name] = "y"
     if isinstance(op, Elementwise) and type(op).partials is not Elementwise.partials:
@@ -385,8 +387,7 @@ def _is_set(op: Op, attr: Attr) -> bool:
 
 
 def _wrapped(part: tuple[str, int], level: int) -> str:
-    text, own = part
-    return f"({text})" if own < level else text
+    return f"({part[0]})" if part[1] < level else part[0]
 
 
 __all__ = [

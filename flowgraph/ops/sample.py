@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ..types import Dim, Elem, TensorType
+from ..types import BOOL, Dim, Elem, TensorType
 
 
 @dataclass(frozen=True)
 class Arg:
     """A sample operand: a shape and where its entries are drawn from.
 
-    kind: "real", "int", "bool" or "class". avoid: points (kinks, poles) that entries keep a
+    kind: "real", "int", "bool", "class", or what a call gives: "mode" (whether it is for training;
+    it is not) and "key" (of random draws). avoid: points (kinks, poles) that entries keep a
     distance of 0.05 from. distinct: no two entries closer than 0.05 (for max and the like).
     """
 
@@ -29,11 +30,15 @@ class Arg:
     @property
     def type(self) -> TensorType:
         elem = Elem(self.kind, Dim.of(self.classes)) if self.kind == "class" else Elem(self.kind)
+        if self.kind == "mode":
+            return TensorType(BOOL)
         return TensorType(elem, tuple(Dim.of(n) for n in self.shape))
 
     def draw(self, rng: np.random.Generator, lead: tuple[int, ...] = ()) -> np.ndarray:
         """An array of this shape after the leading axes."""
         shape = (*lead, *self.shape)
+        if self.kind in ("mode", "key"):
+            return np.array([7, 1]) if self.kind == "key" else np.array(False)
         if self.kind == "bool":
             return rng.integers(0, 2, shape).astype(bool)
         if self.kind == "class":
@@ -59,6 +64,10 @@ def real(*shape: int, **where: Any) -> Arg:
 def klass(count: int, *shape: int) -> Arg:
     """A class(count) operand."""
     return Arg(shape, kind="class", classes=count)
+
+
+MODE, DRAWN_FROM = Arg(kind="mode"), Arg(kind="key")
+"""The operands that the call of an emitted function gives."""
 
 
 class Sample:

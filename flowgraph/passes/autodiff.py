@@ -19,9 +19,11 @@ from typing import Any, ClassVar
 
 from ..graph import Builder, Graph, Node, Result, renamed
 from ..ops.base import Composite, Op, Value, constant, fn
+from ..ops.scan import Scan
 from ..types import TensorType, TupleType
 from .base import Pass
 from .inline import Inline
+from .scans import Joined, joined, prepare, push_scan, result_taken, settle
 
 MAX_EXPANSIONS = 20
 
@@ -43,7 +45,7 @@ class Vjp(Pass):
         graph = Inline().run(graph)
         wrt = self.wrt or graph.params
         losses = [r.node for r in graph.results_of("loss")]
-        graph = expand_composites(graph, wrt, losses)
+        graph = prepare(expand_composites(graph, wrt, losses), wrt, losses)
         out, builder = _copy(graph)
         seeds = {loss: constant(builder, float(losses.count(loss))) for loss in dict.fromkeys(losses)}
         cotangents = pull_back(graph, builder, seeds, wrt)
@@ -54,7 +56,7 @@ class Vjp(Pass):
             if value is None:
                 value = fn.zeros_like(Value(builder, name))
             results.append(Result("gradient", label, value.name, span=graph[name].span))
-        return out.close(graph.inputs, graph.targets, graph.params, results)
+        return settle(out.close(graph.inputs, graph.targets, graph.params, results))
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,21 @@ class Jvp(Pass):
         out = graph.like()
         builder = Builder(out, [n.name for n in graph])
         tangents: dict[str, Value] = {}
+        joints: dict[str, Joined] = {}
         inputs = list(graph.inputs)
         for node in graph:
+            if isinstance(node.op, Scan):
+                both = joined(builder, node, [tangents.get(o) for o in node.operands])
+                if both is not None:
+                    joints[node.name] = both
+            taken = result_taken(node, joints)
+            if taken is not None:
+                found = joints[taken].take(node)
+                if found is not None:
+                    tangents[node.name] = found
+                continue
+            if node.name in joints:
+                continue  # its results are taken from the scan that stands for it
             builder.keep(node)
             if node.name in variables:
                 op = OPS["input"](type=node.type)
@@ -114,6 +129,8 @@ def push(builder: Builder, node: Node, tangents: Mapping[str, Value]) -> Value |
     values = [Value(builder, o) for o in node.operands]
     given = [tangents.get(o) for o in node.operands]
     y = Value(builder, node.name)
+    if isinstance(node.op, Scan):
+        return push_scan(builder, node, given)
     builder.of = node.name
     found = node.op.jvp(given, y, *values)
     if found is not None and not isinstance(node.type, TupleType):

@@ -3,8 +3,9 @@
 Assumes a typed graph of one example. Promises a typed graph whose inputs, targets and what
 depends on them carry the symbolic size N first, whose losses are means or sums over it (a
 loss that depends on no example stands as it is), whose metrics are means, and whose gradients
-of single examples all carry the axis. Knows no single operation: each says how it works over a
-batch (`Op.batch`).
+of single examples all carry the axis. Where there are inputs, what is drawn at random is drawn for
+every example: the key of the call counts as one of them, without having the axis itself. Knows no
+single operation: each says how it works over a batch (`Op.batch`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import ClassVar
 from ..graph import Builder, Graph, Node, Result, renamed
 from ..ops import OPS
 from ..ops.base import Batching, Value
-from ..types import Dim, TensorType
+from ..types import KEY, Dim, TensorType
 from .base import Pass
 
 
@@ -35,7 +36,10 @@ class _Batcher:
 
     def __init__(self, graph: Graph, size: Dim | None = None, carried: Sequence[str] | None = None) -> None:
         self.graph = graph
-        self.carried = (*graph.inputs, *graph.targets) if carried is None else carried
+        if carried is None:
+            keys = [n.name for n in graph if n.op.name == "key"] if graph.inputs else []
+            carried = (*graph.inputs, *graph.targets, *keys)
+        self.carried = carried
         if size is None:
             taken = {*graph.sizes, *(n.name for n in graph)}
             free = ("N", *(f"N{i}" for i in range(2, len(taken) + 3)))
@@ -62,6 +66,10 @@ class _Batcher:
 
     def _node(self, node: Node) -> str:
         operands = [self.new[o] for o in node.operands]
+        if node.name in self.carried and node.type.elem == KEY:
+            self.out.add(node)
+            self.carries.add(node.name)
+            return node.name
         if node.name in self.carried:
             type = TensorType(node.type.elem, (self.size, *node.type.shape))
             self.out.add(renamed(node, op=node.op.with_attrs(type=type), type=type))
@@ -90,12 +98,12 @@ class _Batcher:
         (inner,) = node.op.subgraphs()
         feeds = node.op.feeds()
         carried = [i for i, slots in enumerate(feeds) if any(operands[s] in self.carries for s in slots)]
-        carried = sorted({*carried, *range(node.op.round_trip())})
+        carried = node.op.carrying(carried)
         for slot in (s for i in carried for s in feeds[i]):
             value = Value(self.builder, operands[slot])
             operands[slot] = self.batching.spread(value, self.graph[node.operands[slot]].type).name
         batched = _Batcher(inner, self.size, [inner.inputs[i] for i in carried]).inner()
-        op = node.op.with_subgraphs([batched])
+        op = node.op.over_batch(batched)
         type = op.result_type([self.out[o].type for o in operands])
         self.out.add(Node(node.name, op, tuple(operands), type, node.hint, node.span))
         self.carries.add(node.name)

@@ -2,8 +2,9 @@
 
 A repeated value inside an elementwise operation need not be repeated; two transpositions cancel,
 so do axes of size 1 put in and taken out, and a transposed product (outer ones too) is the
-product of the transposed, the other way round. These are exact. An example's share of the loss (1/N times a value) becomes a division by N, which
-rounds once where the product rounds twice: not exact, and closer.
+product of the transposed, the other way round. These are exact. An example's share of the loss
+(1/N times a value) becomes a division by N, which rounds once where the product rounds twice: not
+exact, and closer.
 """
 
 from __future__ import annotations

@@ -170,6 +170,8 @@ def _warn_unreached(graph: Graph, found: Diagnostics) -> None:
             continue
         if any(user.hint is not None for user in graph.users(node.name)):
             continue  # the last of the chain is the one to name
+        if node.op.name == "item" and node.operands[0] in reached:
+            continue  # another result of the same operation is used
         kind = node.op.name if node.op.name in ("input", "target", "param") else "node"
         if kind == "param" and not graph.users(node.name):
             continue  # already said: it is not used

@@ -1,4 +1,7 @@
-"""Remove what no result depends on. Inputs, targets and params stay: they are the interface."""
+"""Remove what no result depends on, in scans too.
+
+Inputs, targets, params and buffers stay: they are the interface.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import ClassVar
 
 from ..graph import Graph, rebuild
 from .base import Pass
+from .trim import trimmed
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,6 @@ class Dce(Pass):
     name: ClassVar[str] = "dce"
 
     def run(self, graph: Graph) -> Graph:
-        alive = graph.ancestors(r.node for r in graph.results)
-        alive.update(graph.inputs, graph.targets, graph.params)
-        return rebuild(graph, (n for n in graph if n.name in alive))
+        nodes, alive = trimmed(graph, (r.node for r in graph.results))
+        alive.update(graph.inputs, graph.targets, graph.params, graph.buffers)
+        return rebuild(graph, (n for n in nodes if n.name in alive))

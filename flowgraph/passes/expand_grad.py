@@ -23,11 +23,13 @@ from ..graph import Builder, Graph, Node, Result, renamed
 from ..ops import OPS
 from ..ops.base import Composite, Value, constant, fn
 from ..ops.derivative import Grad, Request
+from ..ops.scan import Scan
 from ..types import TensorType
 from .autodiff import expand_composites, pull_back, push
 from .base import Pass
 from .infer import view
 from .inline import Inline
+from .scans import prepare
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,10 @@ class _Expansion:
             whole.add(node)
         if any(op.subgraphs() for op in ways):
             whole = Inline().run(whole)
-        opened = list(expand_composites(whole, [x], [y]))
+        whole_opened = expand_composites(whole, [x], [y])
+        if isinstance(request.op, Grad):
+            whole_opened = prepare(whole_opened, [x], [y])
+        opened = list(whole_opened)
         self.inner.update(n.name for n in opened if n.name not in whole)
         place = next(i for i, n in enumerate(opened) if n.name == request.name)
         self.rest = deque(opened[place + 1 :])
@@ -181,7 +186,8 @@ class _Expansion:
     def _named(self, node: Node) -> Node:
         """The node under its final name, and so its operands; no part of a backward pass."""
         operands = tuple(self.names.get(o, o) for o in node.operands)
-        return renamed(node, name=self.names.get(node.name, node.name), operands=operands, of=None)
+        op = node.op.with_attrs(pull=None) if isinstance(node.op, Scan) else node.op
+        return renamed(node, name=self.names.get(node.name, node.name), op=op, operands=operands, of=None)
 
     def _result(self, result: Result) -> Result:
         node = self.new.get(result.node, result.node)

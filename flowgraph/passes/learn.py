@@ -158,9 +158,22 @@ def receiving(graph: Graph, losses: Iterable[str]) -> set[str]:
         if name in found or not carries_gradient(graph[name]):
             continue
         found.add(name)
-        if graph[name].op.differentiable:
-            stack += graph[name].operands
+        stack += passing(graph[name])
     return found
+
+
+def passing(node: Node) -> list[str]:
+    """The operands to which a gradient goes on from a node: of a scan those that its steps let through."""
+    if not node.op.differentiable:
+        return []
+    held = node.op.subgraphs()
+    if not held:
+        return list(node.operands)
+    (inner,) = held
+    reached = receiving(inner, [r.node for r in inner.results])
+    feeds = zip(inner.inputs, node.op.feeds(), strict=True)
+    open_slots = {slot for name, slots in feeds for slot in slots if name in reached}
+    return [o for slot, o in enumerate(node.operands) if slot in open_slots]
 
 
 def staying(graph: Graph, patterns: Iterable[str] = ()) -> tuple[str, ...]:
@@ -194,6 +207,7 @@ def blockers(graph: Graph, before: set[str]) -> dict[str, tuple[str, ...]]:
             if user.name not in before:
                 continue
             passes = user.op.differentiable and carries_gradient(user)
+            passes = passes and (not user.op.subgraphs() or node.name in passing(user))
             stops.update(found[user.name] if passes else (user.name,))
         found[node.name] = tuple(sorted(stops, key=place.__getitem__)[:SHOWN])
     return found

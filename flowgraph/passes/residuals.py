@@ -19,6 +19,7 @@ from ..ops.base import Value, fn
 from ..types import TensorType
 from .autodiff import expand_composites, pull_back
 from .inline import Inline
+from .scans import prepare, settle
 
 FREE = ("const", "size_value")
 """Leaves that either half writes for itself."""
@@ -29,7 +30,7 @@ class Halves:
     """needed: which inputs of the graph the backward half takes, by place; they come first.
 
     saved: how many outputs the forward half has beyond those of the graph; they come next. given:
-    for which outputs of the graph, by place, a cotangent comes last: those that are real.
+    for which outputs of the graph, by place, a cotangent comes last.
     """
 
     forward: Graph
@@ -39,14 +40,25 @@ class Halves:
     given: tuple[int, ...]
 
 
-def split_vjp(graph: Graph, wrt: Sequence[str], tidy: Callable[[Graph], Graph] = lambda g: g) -> Halves:
-    """Both halves. wrt: inputs of the graph, all real. tidy: passes over both halves in one graph."""
-    both = tidy(_both(Inline().run(graph), wrt))
+def split_vjp(
+    graph: Graph,
+    wrt: Sequence[str],
+    tidy: Callable[[Graph], Graph] = lambda g: g,
+    given: Sequence[int] | None = None,
+) -> Halves:
+    """Both halves. wrt: inputs of the graph, all real. tidy: passes over both halves in one graph.
+
+    given: the outputs, by place, that have a cotangent; by default all that are real.
+    """
+    if given is None:
+        given = [i for i, r in enumerate(graph.results) if _is_real(graph, r.node)]
+    made: set[str] = set()
+    both = tidy(_both(Inline().run(graph), wrt, given, made))
     outputs = both.results_of("output")
     gradients = both.results_of("gradient")
     seeds = [name for name in both.inputs if name not in graph.inputs]
     behind = both.depends_on(seeds)
-    writer = _Backward(both, behind)
+    writer = _Backward(both, behind | made)
     results = [Result("output", g.label, writer.value(g.node), span=g.span) for g in gradients]
     saved = list(writer.saved)
     forward = both.like()
@@ -56,10 +68,9 @@ def split_vjp(graph: Graph, wrt: Sequence[str], tidy: Callable[[Graph], Graph] =
             forward.add(node)
     extra = [Result("output", f"saved_{i}", name) for i, name in enumerate(saved)]
     forward.close(graph.inputs, (), (), [*outputs, *extra])
-    given = tuple(i for i, r in enumerate(graph.results) if _is_real(graph, r.node))
     needed = tuple(i for i, name in enumerate(graph.inputs) if name in writer.taken)
     backward = writer.close([*(graph.inputs[i] for i in needed), *saved, *seeds], results)
-    return Halves(forward, backward, needed, len(saved), given)
+    return Halves(forward, backward, needed, len(saved), tuple(given))
 
 
 def _is_real(graph: Graph, name: str) -> bool:
@@ -67,31 +78,33 @@ def _is_real(graph: Graph, name: str) -> bool:
     return isinstance(type, TensorType) and type.elem.kind == "real"
 
 
-def _both(graph: Graph, wrt: Sequence[str]) -> Graph:
-    """The graph with its backward pass: the cotangents of its outputs are further inputs."""
-    ends = [r.node for r in graph.results]
-    graph = expand_composites(graph, wrt, ends)
+def _both(graph: Graph, wrt: Sequence[str], given: Sequence[int], made: set[str]) -> Graph:
+    """The graph with its backward pass: the cotangents of its outputs are further inputs.
+
+    made: takes the names of the nodes that derivative rules make, none of which is saved.
+    """
+    ends = [graph.results[i].node for i in given]
+    graph = prepare(expand_composites(graph, wrt, ends), wrt, ends)
     out = graph.like()
     builder = Builder(out)
     for node in graph:
         builder.keep(node)
     seeds: dict[str, Value] = {}
     inputs = list(graph.inputs)
-    for result in graph.results:
-        if not _is_real(graph, result.node):
-            continue
+    for result in (graph.results[i] for i in given):
         op = OPS["input"](type=graph[result.node].type)
         seed = Value(builder, builder.apply(op, (), hint=f"d_{graph[result.node].hint or result.label}"))
         inputs.append(seed.name)
         seeds[result.node] = seeds[result.node] + seed if result.node in seeds else seed
     found = pull_back(graph, builder, seeds, wrt)
+    made.update(n.name for n in out if n.name not in graph and n.op.name != "input")
     results = list(graph.results)
     for name in wrt:
         value = found.get(name)
         if value is None:
             value = fn.zeros_like(Value(builder, name))
         results.append(Result("gradient", graph[name].hint or name, value.name))
-    return out.close(inputs, (), (), results)
+    return settle(out.close(inputs, (), (), results))
 
 
 class _Backward:

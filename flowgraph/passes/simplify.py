@@ -1,5 +1,6 @@
 """Identities that hold exactly in floating point: x·1, x/1, x − 0, x^1, −(−x), x + (−y), x + x, and
-c·(d·x) = (c·d)·x where c or d is a power of two (barring overflow and subnormal numbers).
+c·(d·x) = (c·d)·x where c or d is a power of two (barring overflow and subnormal numbers); arrays filled
+with one number are made in the shape that they are repeated to.
 
 `x + 0` is not among them (it turns −0 into 0), nor is `x · 0` (nan and inf stay nan).
 """
@@ -12,6 +13,7 @@ from typing import ClassVar
 
 from ..graph import Graph, Node, renamed
 from ..ops import OPS
+from ..ops.creator import Filled, Zeros
 from ..ops.leaf import Const
 from ..types import REAL, TensorType
 from .base import Pass
@@ -32,8 +34,15 @@ class Simplify(Pass):
 
 
 def _simplify(out: Graph, node: Node) -> Node | str:
+    if node.op.name == "stream" and out[node.operands[0]].op.name == "stream":
+        around = out[node.operands[0]]
+        return renamed(
+            node, op=around.op.with_attrs(path=(*around.op.path, *node.op.path)), operands=around.operands
+        )
     if node.op.name == "item" and out[node.operands[0]].op.name == "pack":
         return _part(out, node)
+    if node.op.name in ("expand", "zeros_like"):
+        return _filled(out, node)
     stands_for = _same_as(out, node)
     if stands_for is not None and out[stands_for].type == node.type:
         if node.hint is None:
@@ -59,6 +68,15 @@ def _part(out: Graph, node: Node) -> Node | str:
         out.set_hint(part.name, node.hint)
         return part.name
     return renamed(node, op=OPS["identity"](), operands=(part.name,))
+
+
+def _filled(out: Graph, node: Node) -> Node:
+    """An array of one number repeated in every entry, made in its full shape at once."""
+    source = out[node.operands[0]].op
+    if not isinstance(source, Filled):
+        return node
+    kind = source if node.op.name == "expand" else Zeros(shape=())
+    return renamed(node, op=kind.with_attrs(shape=node.type.shape), operands=())
 
 
 def _merged(out: Graph, node: Node) -> Node | str:

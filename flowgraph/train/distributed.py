@@ -1,17 +1,17 @@
-"""Where a run computes: a device, and the processes that take its steps together.
+"""The processes that take the steps of a run together.
 
-Assumes processes started by torchrun, or by anything that sets RANK, WORLD_SIZE, MASTER_ADDR and
-MASTER_PORT as it does; without them a process is alone. Promises a group whose members know each
-other before anything else is done, that leaves cleanly, and in which one process alone speaks
-when something goes wrong. torch is loaded only by those who ask for a device or a group.
+Assumes processes that know their places. Promises a group whose members know each other before anything
+else is done, that is left cleanly, and in which one process alone speaks when something goes wrong.
+torch is loaded by who asks for a group.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
-import importlib.util
 import os
+import secrets
 import signal
 import threading
 import time
@@ -21,6 +21,7 @@ from datetime import timedelta
 from typing import Any
 
 from ..errors import FlowError, fail, shorten
+from .place import Place, find_device, place, required, required_number
 
 TIMEOUT = 600.0
 """Seconds that a process waits for the others."""
@@ -32,46 +33,8 @@ SETTLING = 0.1
 """Seconds that PyTorch's own threads have for coming to rest."""
 LOST = ("gloo", "nccl", "connection closed", "connection reset", "broken pipe", "timed out", "process group")
 """What PyTorch's messages have in common when a process cannot be reached any more."""
-DEVICES = ("cpu", "cuda", "cuda:N", "mps")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Which of how many processes this is. local_rank: among those of its machine."""
-
-    rank: int = 0
-    world: int = 1
-    local_rank: int = 0
-
-
-def place() -> Place:
-    """This process's place, from the environment that torchrun makes. Raises FlowError (E0806)."""
-    if "RANK" not in os.environ and "WORLD_SIZE" not in os.environ:
-        return Place()
-    rank, world = _number("RANK", 0), _number("WORLD_SIZE", 1)
-    if rank >= world:
-        raise fail("E0806", f"RANK is {rank}, and WORLD_SIZE is {world}: ranks count from 0", help=START)
-    local = _number("LOCAL_RANK", 0) if "LOCAL_RANK" in os.environ else 0
-    return Place(rank, world, local)
-
-
-START = "start the processes with `torchrun --nproc-per-node 2 -m flowgraph.train FILE ...`"
-
-
-def _text(name: str) -> str:
-    text = os.environ.get(name)
-    if not text:
-        said = f"the environment says how processes find each other, but {name} is not set"
-        raise fail("E0806", said, help=START)
-    return text
-
-
-def _number(name: str, least: int) -> int:
-    text = _text(name)
-    if not (text.isascii() and text.isdecimal()) or int(text) < least:
-        said = f"{name} must be a whole number of at least {least}, and it is {shorten(text)!r}"
-        raise fail("E0806", said, help=START)
-    return int(text)
+FAILED = "failed"
+"""Where processes that fail count themselves."""
 
 
 def refuse_several(target: str) -> None:
@@ -81,64 +44,6 @@ def refuse_several(target: str) -> None:
         said = f"the {target} target trains in one process, and {world} were started"
         with one_voice():
             raise fail("E0806", said, help="train with --target torch, or without torchrun")
-
-
-# ---------------------------------------------------------------------------------------
-# Devices
-
-
-def need_torch() -> None:
-    """Raise FlowError (E0605) where PyTorch is not installed."""
-    if importlib.util.find_spec("torch") is None:
-        raise fail("E0605", "PyTorch is not installed", help="pip install 'flowgraph[torch]'")
-
-
-def find_device(name: str | None = None, dtype: str = "float32", at: Place | None = None) -> Any:
-    """The torch.device of a name. Raises FlowError (E0605, E0806).
-
-    name: of DEVICES; None is the GPU where there is one, else the CPU. Of several processes on a
-    machine each has the GPU of its local rank.
-    """
-    need_torch()
-    import torch
-
-    at = at or Place()
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    has_mps = torch.backends.mps.is_available()
-    there = ["cpu", *(f"cuda:{i}" for i in range(count)), *(["mps"] if has_mps else [])]
-    cure = f"there is {', '.join(there)}" if len(there) == 1 else f"there are {', '.join(there)}"
-    wanted = name or ("cuda" if count else "cpu")
-    if wanted == "cpu":
-        return torch.device("cpu")
-    if wanted == "mps" and has_mps:
-        if dtype == "float64":
-            raise fail("E0806", "the device `mps` has no float64", help="train with --dtype float32")
-        if at.world > 1:
-            raise fail("E0806", "the device `mps` trains in one process", help="train without torchrun")
-        return torch.device("mps")
-    kind, _, index = wanted.partition(":")
-    if kind == "cuda" and count and (wanted == "cuda" or (index.isascii() and index.isdecimal())):
-        return _cuda(wanted, count, at, cure)
-    if wanted not in ("cuda", "mps") and not (kind == "cuda" and (index.isascii() and index.isdecimal())):
-        cure = f"devices are {', '.join(DEVICES)}; {cure}"
-    raise fail("E0806", f"there is no device `{shorten(wanted)}` here", help=cure)
-
-
-def _cuda(wanted: str, count: int, at: Place, cure: str) -> Any:
-    import torch
-
-    index = wanted.partition(":")[2]
-    if index and at.world > 1:
-        said = f"`{shorten(wanted)}` is one GPU, and {at.world} processes are to train"
-        raise fail("E0806", said, help="say --device cuda: each process takes the GPU of its local rank")
-    number = int(index) if index else at.local_rank
-    if number >= count:
-        said = f"there is no device `cuda:{number}` here"
-        if not index:
-            said += f": process {at.rank} is number {number} on its machine"
-            cure += "; start no more processes on a machine than it has GPUs"
-        raise fail("E0806", said, help=cure)
-    return torch.device("cuda", number)
 
 
 # ---------------------------------------------------------------------------------------
@@ -219,12 +124,12 @@ def guarded() -> Iterator[None]:
 
     try:
         yield
-    except torch.cuda.OutOfMemoryError:
-        cure = "use a smaller --batch, or split the model over several GPUs with --fsdp"
-        raise fail("E0806", "the device has not enough memory for a step", help=cure) from None
     except RuntimeError as error:
         if "DefaultCPUAllocator" in str(error):
             raise MemoryError from None
+        if isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error):
+            cure = "use a smaller --batch, or split the model over several GPUs with --fsdp"
+            raise fail("E0806", "the device has not enough memory for a step", help=cure) from None
         if not _is_loss(error):
             raise
         said = "another process of the run has stopped, or cannot be reached any more"
@@ -267,7 +172,8 @@ def processes(device: str | None = None, dtype: str = "float32", *, fsdp: bool =
         yield group
         group.barrier()  # let everyone come to the end before anyone hangs up
     except BaseException as error:
-        _ignore_launcher()
+        if at.world > 1:
+            _ignore_launcher()
         speaks = _claim(group)
         if where.type == "cpu":  # nccl would wait for those who are gone; the end of the process does as well
             _close()
@@ -326,11 +232,43 @@ def _store(at: Place, seconds: float) -> Any:
 
     if at.world == 1:
         return dist.HashStore()
-    _text("MASTER_ADDR")
-    _number("MASTER_PORT", 1)
+    required("MASTER_ADDR")
+    required_number("MASTER_PORT", 1)
+    end = time.monotonic() + seconds
     store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=seconds)))
     store.set_timeout(timedelta(seconds=seconds))
-    return store
+    return dist.PrefixStore(_meeting(store, at, end), store)
+
+
+def _meeting(store: Any, at: Place, end: float) -> str:
+    """A name that the processes alive now agree on. Raises TimeoutError.
+
+    A launcher that starts processes again may let them meet where the dead ones left their
+    addresses, and nothing in the environment tells the two apart on every machine. So the first process
+    makes up a name, each other one answers under it with a word of its own, and goes by the name
+    once it hears that word again: from the dead it does not.
+    """
+    word = secrets.token_hex(8)
+    if at.rank == 0:
+        store.set("flowgraph", word)
+        for rank in range(1, at.world):
+            key = f"{word}/{rank}"
+            if not _becomes(functools.partial(store.check, [key]), end - time.monotonic()):
+                raise TimeoutError(f"process {rank} did not come")
+            store.set(f"{key}/heard", store.get(key))
+        return word
+    while time.monotonic() < end:
+        if not _becomes(functools.partial(store.check, ["flowgraph"]), end - time.monotonic()):
+            break
+        name = store.get("flowgraph").decode()
+        store.set(f"{name}/{at.rank}", word)
+        if _becomes(functools.partial(_hears, store, f"{name}/{at.rank}/heard", word), 0.25):
+            return name
+    raise TimeoutError("process 0 did not come")
+
+
+def _hears(store: Any, key: str, word: str) -> bool:
+    return store.check([key]) and store.get(key).decode() == word
 
 
 def _timeout() -> float:
@@ -357,16 +295,15 @@ def _claim(group: Group) -> bool:
     The first process is given a moment to be it; who is not waits a moment too, so that the
     launcher does not end the speaker before it has spoken.
     """
-    key = f"flowgraph/failed/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
 
     def claimed() -> bool:
-        return int(group.store.add(key, 0)) > 0
+        return int(group.store.add(FAILED, 0)) > 0
 
     try:
         if group.rank and _becomes(claimed, PATIENCE):
             time.sleep(PATIENCE / 4)
             return False
-        return int(group.store.add(key, 1)) == 1
+        return int(group.store.add(FAILED, 1)) == 1
     except RuntimeError:  # who kept the store is gone: it was the first process, and it has spoken
         return False
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.weights import write_weights
 from ..errors import FlowError, InternalError, fail, shorten
 from ..writing import temporary_of, unwritable, write_bytes
 from .checkpoint import NAME
@@ -152,10 +153,7 @@ class RunFolder:
 
     def write_model(self, params: Mapping[str, np.ndarray]) -> None:
         """Write model.safetensors: the parameters by the diagram's names, for any reader of that format."""
-        from safetensors.numpy import save
-
-        arrays = {name: np.asarray(array, order="C") for name, array in params.items()}
-        write_bytes(self.path / MODEL, save(arrays), follow=False)
+        write_weights(self.path / MODEL, params, follow=False)
 
     def write_curve(self) -> None:
         """Write loss.png, drawn from the log. Raises FlowError (E0804) where that is no longer a log."""

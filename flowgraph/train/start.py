@@ -15,7 +15,7 @@ import numpy as np
 
 from ..data.examples import Opened, check_batch, open_examples
 from ..errors import Diagnostic, Diagnostics, fail
-from ..run import find_params
+from ..params import Params, find_params
 from ..version import __version__
 from .checkpoint import Checkpoint, newest_checkpoint
 from .distributed import Group, processes, refuse_several
@@ -38,7 +38,7 @@ class Wishes:
 
     data: str | Path | None = None
     target: str = "numpy"
-    params: str | Path | Mapping[str, Any] | None = None
+    params: Params | None = None
     epochs: int | None = None
     steps: int | None = None
     batch: int | str | None = None
@@ -91,7 +91,7 @@ def _start(diagram: Subject, wishes: Wishes, reporter: Reporter, group: Group | 
     if plan is not None and opened is not None:
         _check_batch(plan, opened, diagram, wishes, found)
     seed = 0 if plan is None else plan.seed
-    first, _ = find_params(diagram.graph, wishes.params, seed, found)
+    first, _ = find_params(diagram.graph, wishes.params, seed, found, wishes.dtype)
     found.raise_errors()
     assert plan is not None and opened is not None
     if group is not None:

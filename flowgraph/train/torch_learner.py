@@ -18,8 +18,9 @@ import numpy as np
 from ..errors import InternalError, fail, shorten
 from ..execute import execute
 from ..naming import class_name
-from .distributed import Group, alone, find_device, guarded, need_torch
+from .distributed import Group, alone, guarded
 from .learner import Batch
+from .place import find_device, need_torch
 from .plan import Plan
 from .torch_state import params_of, restore, state_of
 

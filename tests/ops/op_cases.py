@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import types as python_types
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from flowgraph.emit.helpers import with_callees
 from flowgraph.graph import Builder, Graph
 from flowgraph.ops import OPS
 from flowgraph.ops.base import Arg, Batching, Composite, Op, Sample, Value, apply, bind_operands, concrete
@@ -135,10 +137,15 @@ def form_scope(op: Op, target: str, dtype: Any) -> dict[str, Any]:
 
 def relocated(form: Callable[..., Any], scope: Mapping[str, Any]) -> Callable[..., Any]:
     """A function, and those that it calls, with other globals: as when pasted into a module."""
-    inner = {**form.__globals__, **{k: scope[k] for k in ("torch", "F", "np") if k in scope}}
-    for name, other in list(inner.items()):
-        if inspect.isfunction(other) and other.__module__.startswith("flowgraph.ops"):
-            inner[name] = python_types.FunctionType(other.__code__, inner, name, other.__defaults__)
+    inner = {
+        **form.__globals__,
+        "math": math,
+        "np": np,
+        **{k: scope[k] for k in ("torch", "F", "np") if k in scope},
+    }
+    for other in with_callees([form]):
+        name = other.__name__
+        inner[name] = python_types.FunctionType(other.__code__, inner, name, other.__defaults__)
     return python_types.FunctionType(form.__code__, inner, form.__name__, form.__defaults__)
 
 
@@ -219,7 +226,10 @@ def backward(run: Run, cotangent: Any) -> list[Value | None]:
         found = node.op.vjp(total[node.name], Value(run.builder, node.name), *xs)
         assert len(found) == len(xs), node.op.name
         for x, c in zip(xs, found, strict=True):
-            if c is not None:
+            if isinstance(c, list):
+                known = total.get(x.name, [None] * len(c))
+                total[x.name] = [a + b if a and b else a or b for a, b in zip(known, c, strict=True)]
+            elif c is not None:
                 c = summed_to(c, x.shape) if c.shape != x.shape else c
                 total[x.name] = total[x.name] + c if x.name in total else c
     return [total.get(v.name) for v in run.inputs]

@@ -46,6 +46,8 @@ from flowgraph.types import Dim, Mismatch
 ALL = [pytest.param(cls, sample, name, id=name) for cls, sample, name in cases()]
 BAD = [pytest.param(cls, sample, id=name) for cls, sample, name in cases("bad_samples")]
 has_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
+SEVERAL = (list, tuple)
+"""What a form gives whose operation has several results."""
 DTYPES = {"real": np.float64, "int": np.int64, "class": np.int64, "bool": np.bool_}
 
 
@@ -57,7 +59,7 @@ def sizes_of(type: Any) -> tuple[int, ...]:
 def test_the_inferred_type_is_that_of_the_value(cls, sample, name):
     run = Run(cls, sample)
     got = run.value(draw(sample, rng(name)))
-    parts = got if isinstance(got, list) else [got]
+    parts = got if isinstance(got, SEVERAL) else [got]
     for part, want in zip(parts, items(run.result.type), strict=True):
         assert np.shape(part) == sizes_of(want)
         assert np.asarray(part).dtype == DTYPES[want.elem.kind]
@@ -68,7 +70,7 @@ def test_forms_keep_single_precision(cls, sample, name):
     run = Run(cls, sample)
     arrays = [a.astype(np.float32) if a.dtype == np.float64 else a for a in draw(sample, rng(name))]
     got = run.value(arrays, dtype=np.float32)
-    for part, want in zip(got if isinstance(got, list) else [got], items(run.result.type), strict=True):
+    for part, want in zip(got if isinstance(got, SEVERAL) else [got], items(run.result.type), strict=True):
         if want.elem.kind == "real":
             assert np.asarray(part).dtype == np.float32
 
@@ -80,9 +82,9 @@ def test_the_torch_form_gives_the_same(cls, sample, name):
     arrays = draw(sample, rng(name))
     got = run.value([as_torch(a) for a in arrays], "torch")
     want = run.value(arrays)
-    for part, type in zip(got if isinstance(want, list) else [got], items(run.result.type), strict=True):
+    for part, type in zip(got if isinstance(want, SEVERAL) else [got], items(run.result.type), strict=True):
         assert np.asarray(part).dtype == DTYPES[type.elem.kind]
-    assert close(list(got) if isinstance(want, list) else got, want)
+    assert close(list(got) if isinstance(want, SEVERAL) else got, want)
 
 
 @pytest.mark.parametrize("size", [3, 1, 0])
@@ -93,7 +95,7 @@ def test_a_batch_equals_a_loop_over_its_examples(cls, sample, name, size):
         run = Run(cls, sample, batched)
         arrays = draw(sample, rng(name), dict.fromkeys(batched, size))
         got = run.value(arrays)
-        several = isinstance(got, list)
+        several = isinstance(got, SEVERAL)
         for part, type in zip(got if several else [got], items(run.result.type), strict=True):
             assert np.shape(part) == tuple(d.at({"N": size}) for d in type.shape)
             assert np.asarray(part).dtype == DTYPES[type.elem.kind]
@@ -113,7 +115,7 @@ def test_a_batch_in_torch_gives_the_same(cls, sample, name):
             arrays = draw(sample, rng(name), dict.fromkeys(batched, size))
             want = run.value(arrays)
             got = run.value([as_torch(a) for a in arrays], "torch")
-            assert close(list(got) if isinstance(want, list) else got, want), f"operands {batched}"
+            assert close(list(got) if isinstance(want, SEVERAL) else got, want), f"operands {batched}"
 
 
 @has_torch
@@ -122,7 +124,8 @@ def test_the_torch_module_gives_the_same(cls, sample, name):
     import torch
     from torch import nn
 
-    inputs = tuple(i for i, o in enumerate(cls.operands) if o.rstrip("?") not in cls.params)
+    given = cls.operands[: len(sample.args)]
+    inputs = tuple(i for i, o in enumerate(given) if o.rstrip("?") not in cls.params)
     if not sample.args or cls.name in BATCH_ONLY:
         return
     run = Run(cls, sample, inputs)
@@ -137,8 +140,12 @@ def test_the_torch_module_gives_the_same(cls, sample, name):
     for slot, operand in enumerate(cls.operands[: len(operands)]):
         if operand.rstrip("?") in cls.params:
             getattr(module, operand.rstrip("?")).data = operands[slot]
+    passed = dict(zip([o.rstrip("?") for o in cls.operands], operands, strict=False))
     with torch.no_grad():
-        got = module(*operands[: len(operands) - len(list(module.parameters()))])
+        if cls.torch_call:
+            got = eval(f"module({cls.torch_call})", {"module": module, **passed})
+        else:
+            got = module(*operands[: len(operands) - len(list(module.parameters()))])
     assert close(got, run.value(arrays), 1e-9)
 
 
@@ -159,7 +166,7 @@ def along(arrays: list[Any], direction: dict[int, Any], step: float) -> list[Any
 
 
 def flat(value: Any) -> np.ndarray:
-    parts = value if isinstance(value, list) else [value]
+    parts = value if isinstance(value, SEVERAL) else [value]
     return np.concatenate([np.asarray(p, dtype=np.float64).ravel() for p in parts])
 
 
@@ -176,7 +183,7 @@ def test_derivatives_match_central_differences(cls, sample, name):
     want = (flat(high) - flat(low)) / (2 * step)
 
     results = items(run.result.type)
-    several = len(results) > 1 or isinstance(run.value(arrays), list)
+    several = len(results) > 1 or isinstance(run.value(arrays), SEVERAL)
     cotangents = [run.input(t) for t in results]
     tangents = {run.inputs[i].name: run.input(sample.args[i].type) for i in slots}
     ways = [generator.uniform(-1, 1, sizes_of(t)) for t in results]
@@ -275,7 +282,7 @@ NAMES = (
     "sum mean prod max min argmax argmin logsumexp var std norm cumsum "
     "reshape flatten permute expand squeeze concat stack split pad flip take one_hot outer einsum "
     "zeros ones full eye arange linspace tril triu "
-    "linear bilinear "
+    "linear bilinear layernorm rmsnorm groupnorm attention rotary rnn_cell gru_cell lstm_cell "
     "mse mae huber cross_entropy nll bce bce_with_logits hinge perceptron kl_div accuracy top_k "
     "add sub mul div pow mod matmul neg equal not_equal less less_equal greater greater_equal "
     "logical_and logical_or logical_not "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from op_cases import cases, draw, rng
+from op_cases import Run, cases, draw, items, rng
 from running import EMITTED, HAS_TORCH, SIMULATOR, initial, same
 
 from flowgraph.diagram import loads
@@ -28,7 +28,8 @@ def program(cls: type[Op], sample: Sample) -> str:
     if cls.attrs_first:
         given, attrs = [setting_text(sample.attrs["subscripts"]), *given], []
     call = f"{cls.name}({', '.join([*given, *attrs])})"
-    return "\n".join([*lines, f"r = {call}", "output r"]) + "\n"
+    names = ", ".join(f"r{i}" for i, _ in enumerate(items(Run(cls, sample).result.type)))
+    return "\n".join([*lines, f"{names} = {call}", f"output {names}"]) + "\n"
 
 
 def slots(cls: type[Op], sample: Sample) -> list[str]:
@@ -43,9 +44,7 @@ def declared(arg: Arg) -> str:
 
 
 CALLABLE = [
-    pytest.param(cls, sample, name, id=name)
-    for cls, sample, name in cases()
-    if cls.group and cls.name != "split" and sample.args
+    pytest.param(cls, sample, name, id=name) for cls, sample, name in cases() if cls.group and sample.args
 ]
 
 

@@ -7,23 +7,27 @@ case in turn, so that PyTorch is loaded once for all of them.
 from __future__ import annotations
 
 import functools
-import os
-import socket
-import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import Ended, together
 
 from flowgraph import loads
 from flowgraph.errors import FlowError
 from flowgraph.execute import execute
 from flowgraph.train import distributed
 from flowgraph.train.evaluate import loss_by
+from flowgraph.train.place import Place
 from flowgraph.train.plan import Plan
 from flowgraph.train.torch_learner import TorchLearner
+
+pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
 
 HEAD = """
 input x : [3]
@@ -43,7 +47,10 @@ loss mse(f, y)
 """
 MEAN, SUM = "loss cross_entropy(z, y)\n", "loss cross_entropy(z, y) by sum\n"
 BOTH = MEAN + "loss extent = mean(z ^ 2) by sum\n" + PENALTY
-ADAM, SGD = "train adam(lr=0.05), clip=0.5, steps=6\n", "train sgd(lr=0.05, momentum=0.9), clip=1.0, steps=6\n"
+ADAM, SGD = (
+    "train adam(lr=0.05), clip=0.5, steps=6\n",
+    "train sgd(lr=0.05, momentum=0.9), clip=1.0, steps=6\n",
+)
 ADAGRAD = 'train adagrad(lr=cosine(0.05, steps=6)), freeze="hidden.bias", steps=6\n'
 
 
@@ -116,47 +123,7 @@ def work(folder: str) -> None:
 
 
 # ---------------------------------------------------------------------------------------
-# Starting processes
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def environment(**more: str) -> dict[str, str]:
-    """An environment of one thread, in which nothing of an outer launcher is left."""
-    kept = {n: v for n, v in os.environ.items() if n not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
-    root = str(Path(__file__).parents[2])
-    return kept | {"OMP_NUM_THREADS": "1", "PYTHONPATH": root} | more
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-
-def together(*lines: list[str], **more: str) -> list[Ended]:
-    """How processes end, one for each command line, told their places as torchrun would tell them."""
-    port = str(free_port())
-    started = []
-    for rank, line in enumerate(lines):
-        place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(len(lines))}
-        there = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        env = environment(**(place | there | more))
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        started.append(subprocess.Popen([sys.executable, *line], env=env, text=True, **pipes))
-    try:
-        outputs = [process.communicate(timeout=120) for process in started]
-    finally:
-        for process in started:
-            process.kill()
-            process.communicate()
-    return [Ended(p.returncode, *said) for p, said in zip(started, outputs, strict=True)]
+# The same numbers
 
 
 @pytest.fixture(scope="module")
@@ -171,10 +138,6 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @functools.cache
 def one(name: str) -> dict[str, np.ndarray]:
     return train(CASES[name])
-
-
-# ---------------------------------------------------------------------------------------
-# The same numbers
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -204,6 +167,74 @@ def test_processes_that_differ_are_refused(two: Path) -> None:
     for rank in range(2):
         said = str(np.load(two / f"group-{rank}.npz")["said"])
         assert "E0806" in said and "do not have the same settings: process 1 differs" in said
+
+
+# ---------------------------------------------------------------------------------------
+# Finding each other
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"RANK": "0"}, "WORLD_SIZE is not set"),
+        ({"WORLD_SIZE": "2"}, "RANK is not set"),
+        ({"RANK": "2", "WORLD_SIZE": "2"}, "ranks count from 0"),
+        ({"RANK": "-1", "WORLD_SIZE": "2"}, "RANK must be a whole number of at least 0, and it is '-1'"),
+        ({"RANK": "0", "WORLD_SIZE": "two"}, "WORLD_SIZE must be"),
+        ({"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "²"}, "LOCAL_RANK must be"),
+        ({"RANK": "0", "WORLD_SIZE": "2"}, "MASTER_ADDR is not set"),
+        ({"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "h", "MASTER_PORT": ""}, "MASTER_PORT is not set"),
+        ({"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "h", "MASTER_PORT": "x"}, "MASTER_PORT must be"),
+        ({"RANK": "0", "WORLD_SIZE": "2", "FLOWC_TIMEOUT": "soon"}, "FLOWC_TIMEOUT must be"),
+    ],
+)
+def test_an_environment_that_says_too_little_is_refused(
+    given: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_CPP_LOG_LEVEL", "FATAL")
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "FLOWC_TIMEOUT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(FlowError, match="E0806") as error, distributed.processes("cpu"):
+        pass
+    assert said in str(error.value)
+
+
+def test_a_process_that_torchrun_did_not_start_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    with distributed.processes("cpu") as group:
+        assert (group.rank, group.world, group.any(True), group.total([2.5])) == (0, 1, True, [2.5])
+
+
+def test_shares_are_those_of_array_split() -> None:
+    for world in (1, 2, 3, 7):
+        for rows in (0, 1, 2, 6, 7, 8, 100):
+            groups = [distributed.Group(Place(rank, world), None) for rank in range(world)]
+            parts = [list(range(rows))[group.share(rows)] for group in groups]
+            assert parts == [p.tolist() for p in np.array_split(np.arange(rows), world)]
+
+
+def test_processes_do_not_meet_the_dead() -> None:
+    """A launcher lets new processes meet where those before them left their names."""
+    from torch.distributed import HashStore
+
+    store = HashStore()
+    names: list[str] = []
+    for order in ((0, 1, 2), (2, 1, 0), (1, 0, 2)):
+        with ThreadPoolExecutor(3) as pool:
+            waiting = []
+            for rank in order:
+                end = time.monotonic() + 30
+                waiting.append(pool.submit(distributed._meeting, store, Place(rank, 3), end))
+                time.sleep(0.1)
+            found = {w.result() for w in waiting}
+        assert len(found) == 1
+        names += found
+    assert len(set(names)) == 3
+    with pytest.raises(TimeoutError, match="process 0 did not come"):
+        distributed._meeting(store, Place(1, 2), time.monotonic() + 0.2)
 
 
 if __name__ == "__main__":

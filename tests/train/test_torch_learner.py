@@ -13,7 +13,8 @@ from flowgraph import loads
 from flowgraph.errors import FlowError
 from flowgraph.execute import execute
 from flowgraph.naming import class_name
-from flowgraph.train import distributed
+from flowgraph.train import place
+from flowgraph.train.distributed import guarded, processes
 from flowgraph.train.plan import Plan
 from flowgraph.train.torch_learner import TorchLearner
 
@@ -183,12 +184,12 @@ def test_a_state_that_does_not_fit_is_refused_whole(name: str, change: np.ndarra
 @pytest.mark.parametrize("device", ["cuda:99", "tpu", "cuda:x", "cpu:1", "", "CUDA", "mps:3", "meta"])
 def test_a_device_that_is_not_there_is_refused_with_those_that_are(device: str) -> None:
     with pytest.raises(FlowError, match="E0806") as error:
-        distributed.find_device(device or " ")
+        place.find_device(device or " ")
     assert "cpu" in str(error.value)
 
 
 def test_the_cpu_is_a_device() -> None:
-    assert str(distributed.find_device("cpu")) == "cpu"
+    assert str(place.find_device("cpu")) == "cpu"
 
 
 class Gpus:
@@ -209,24 +210,57 @@ class Gpus:
 
 def test_each_process_of_a_machine_takes_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     with Gpus(2).there(monkeypatch):
-        at = distributed.Place(rank=5, world=8, local_rank=1)
-        assert str(distributed.find_device(None, at=at)) == "cuda:1"
-        assert str(distributed.find_device("cuda", at=at)) == "cuda:1"
-        assert str(distributed.find_device(None)) == "cuda:0"
-        assert str(distributed.find_device("cuda:1")) == "cuda:1"
-        assert str(distributed.find_device("cpu", at=at)) == "cpu"
+        at = place.Place(rank=5, world=8, local_rank=1)
+        assert str(place.find_device(None, at=at)) == "cuda:1"
+        assert str(place.find_device("cuda", at=at)) == "cuda:1"
+        assert str(place.find_device(None)) == "cuda:0"
+        assert str(place.find_device("cuda:1")) == "cuda:1"
+        assert str(place.find_device("cpu", at=at)) == "cpu"
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with Gpus(2).there(monkeypatch):
         with pytest.raises(FlowError, match="number 2 on its machine"):
-            distributed.find_device(None, at=distributed.Place(2, 3, 2))
+            place.find_device(None, at=place.Place(2, 3, 2))
         with pytest.raises(FlowError, match="is one GPU, and 2 processes"):
-            distributed.find_device("cuda:1", at=distributed.Place(0, 2, 0))
+            place.find_device("cuda:1", at=place.Place(0, 2, 0))
+
+
+def test_a_device_that_is_full_is_told_with_a_cure() -> None:
+    import torch
+
+    with pytest.raises(FlowError, match="E0806") as error, guarded():
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+    assert "smaller --batch" in str(error.value)
+    with pytest.raises(RuntimeError, match="a bug"), guarded():
+        raise RuntimeError("a bug of ours")
 
 
 def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distributed.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(place.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(FlowError, match=r"E0605") as error:
-        distributed.find_device("cpu")
+        place.find_device("cpu")
     assert "pip install 'flowgraph[torch]'" in str(error.value)
+
+
+def test_a_model_split_over_one_process_trains_the_same() -> None:
+    plain = learner("adam(lr=0.1), clip=0.5", "float64")
+    with processes("cpu", fsdp=True) as group:
+        split = learner("adam(lr=0.1), clip=0.5", "float64", group=group, fsdp=True)
+        for batch in batches(4):
+            assert split.step(batch) == pytest.approx(plain.step(batch), rel=1e-12)
+        assert split.evaluate(batches(1)[0]) == pytest.approx(plain.evaluate(batches(1)[0]))
+        found = split.state()
+    expected = plain.state()
+    assert list(found) == list(expected)
+    for name, array in expected.items():
+        np.testing.assert_allclose(found[name], array, rtol=1e-12, atol=1e-12)
+
+
+def test_a_single_number_cannot_be_split() -> None:
+    text = "input x : [3]\nparam s = 1.0\nloss mean((s * x) ^ 2)\n"
+    with (
+        processes("cpu", fsdp=True) as group,
+        pytest.raises(FlowError, match="--fsdp cannot split the parameter `s`"),
+    ):
+        learner("sgd()", text=text, group=group, fsdp=True)
