@@ -36,7 +36,6 @@ CODES: dict[str, str] = {
     "E0209": "an output depends on a target",
     "E0210": "a requirement is not met",
     "E0211": "a number known at compile time is needed",
-    "E0212": "this part of the language is not compiled by this version",
     "E0213": "arithmetic at compile time has no result",
     "E0214": "a block calls itself",
     "E0215": "a file cannot be used by a diagram",
@@ -58,6 +57,7 @@ CODES: dict[str, str] = {
     "E0403": "a setting is given twice, or missing",
     "E0404": "a setting has a wrong value",
     "E0405": "a derivative is taken with respect to something that has no name, or cannot vary",
+    "E0406": "an operation that couples the examples of a batch stands where it cannot",
     # data
     "E0501": "a data file cannot be used",
     "E0502": "data lack a column, or have one too many",

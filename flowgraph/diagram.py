@@ -25,6 +25,7 @@ from .passes.autodiff import Vjp
 from .passes.base import Observer, Pipeline
 from .passes.batch import Batch
 from .passes.check import Check
+from .passes.coupling import Coupling
 from .passes.dce import Dce
 from .passes.expand_grad import ExpandDerivatives
 from .passes.fold import Fold
@@ -92,7 +93,7 @@ class Diagram:
             if is_whole:
                 self._check_data(rest)
             if not rest.has_errors and not broken:
-                passes = (Inline(), ExpandDerivatives(rest), self._learn(rest))
+                passes = (Inline(), Coupling(rest), ExpandDerivatives(rest), self._learn(rest))
                 self.expanded: Graph = Pipeline(passes).run(typed)
         except FlowError as error:
             rest = Diagnostics(list(error.diagnostics))

@@ -62,6 +62,9 @@ class Weights:
         return read_entries(Path(self.path), found)
 
 
+COUNT = "num_batches_tracked"
+"""What PyTorch keeps beside running statistics, for averages of another kind: it says nothing here."""
+
 Params = str | Path | Mapping[str, Any] | Weights
 """What a caller may give for parameters."""
 
@@ -75,23 +78,27 @@ def find_params(
     too large for it, is reported (E0501, E0505, E0605); there are no values then.
     """
     if params is None:
-        return initial_params(graph, seed), f"initial values, seed {seed}"
+        values = initial_params(graph, seed)
+        for node in _too_large(values, dtype)[:FEW]:
+            said = f"the first value of `{graph[node].hint}` is too large for {dtype}"
+            found.report("E0404", said, graph[node].span, "made here", help="compute with float64")
+        return values, f"initial values, seed {seed}"
     weights = params if isinstance(params, Weights) else Weights(params)
     entries = weights.entries(found)
     if entries is None:
         return {}, weights.origin
     values = fit_params(graph, weights, entries, found)
-    largest = np.finfo(dtype).max
-    large = [n for n, a in values.items() if dtype != "float64" and _is_beyond(a, float(largest))]
+    large = _too_large(values, dtype)
     for node in large[:FEW]:
         said = f"the parameter `{graph[node].hint}` holds numbers that are too large for {dtype}"
         found.report("E0505", said, help="compute with float64", path=_place(weights))
     return ({} if large else values), weights.origin
 
 
-def _is_beyond(array: np.ndarray, largest: float) -> bool:
-    """Whether a finite number is larger than `largest`."""
-    return bool(np.any(np.isfinite(array) & (np.abs(array) > largest)))
+def _too_large(values: Mapping[str, np.ndarray], dtype: str) -> list[str]:
+    """The names of arrays with a finite number that the dtype cannot hold."""
+    largest = float(np.finfo(dtype).max)
+    return [n for n, a in values.items() if bool(np.any(np.isfinite(a) & (np.abs(a) > largest)))]
 
 
 def _place(weights: Weights) -> str:
@@ -103,7 +110,7 @@ def initial_params(graph: Graph, seed: int) -> dict[str, np.ndarray]:
     """Every parameter's first value, float64, by node: the streams of the emitted `init`."""
     values = {}
     for node in graph:
-        if node.op.name == "param":
+        if node.op.name in ("param", "buffer"):
             rng = np.random.default_rng([seed, *str(node.hint).encode()])
             values[node.name] = node.op.init.draw(rng, _shape(node.type))
     return values
@@ -138,8 +145,9 @@ def fit_params(
     entries: those of `weights`, by the names they have there.
     """
     fit = Fit(_place(weights))
-    nodes = {str(graph[name].hint): graph[name] for name in graph.params}
-    named = _renamed(weights, entries, fit)
+    nodes = {str(graph[name].hint): graph[name] for name in (*graph.params, *graph.buffers)}
+    counts = {f"{str(graph[b].hint).rpartition('.')[0]}.{COUNT}" for b in graph.buffers}
+    named = {name: e for name, e in _renamed(weights, entries, fit).items() if name not in counts}
     swapped = {name for name in nodes if any(p.matches(name) for p in weights.transposed)}
     for pattern in weights.transposed:
         if not any(pattern.matches(name) for name in nodes):

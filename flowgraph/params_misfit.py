@@ -83,7 +83,7 @@ class _Group:
         return f'"{shorten(text)}"' if "*" in text else shorten(text)
 
     def who(self, what: str) -> str:
-        """``the parameter `w` is``, or ``12 parameters `h.*.w` are``."""
+        """``the parameter `w` ``, or ``12 parameters `h.*.w` ``."""
         if len(self.names) == 1:
             return f"the {what} `{shorten(self.names[0])}`"
         return f"{len(self.names)} {what}s `{shorten(self.pattern)}`"

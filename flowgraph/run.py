@@ -21,7 +21,7 @@ from .lower.program import Program
 from .params import Params, find_params
 from .passes.base import Pipeline
 from .passes.batch import Batch
-from .passes.simulate import ShapeClash, simulate
+from .passes.simulate import ShapeClash, mode_values, simulate
 from .types import describe
 
 
@@ -104,7 +104,8 @@ def run_program(
     graph: the typed graph of one example. path: the file it comes from. inputs: values by name,
     of one example ([*shape]) or of several ([N, *shape]), in place of data; targets may be among
     them. data: a file or a table in place of the file's own. params: a file of weights, arrays by
-    name, or `Weights`; else each parameter is drawn as the emitted `init(seed)` draws it.
+    name, or `Weights`; else each parameter is drawn as the emitted `init(seed)` draws it. What is
+    random draws from `default_rng(seed)`; nothing is in training.
     """
     found = Diagnostics()
     table = _table(program, path, inputs, data, found)
@@ -113,7 +114,8 @@ def run_program(
     assert table is not None
     batched = Pipeline((Batch(),)).run(graph)
     try:
-        computed = simulate(batched, {**table.columns, **values})
+        modes = mode_values(batched, rng=np.random.default_rng(seed))
+        computed = simulate(batched, {**table.columns, **values, **modes})
     except ShapeClash as clash:
         raise fail("E0504", str(clash), path=path) from None
     return Run(batched, table, computed, params_from if graph.params else "")

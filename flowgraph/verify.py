@@ -41,7 +41,9 @@ from .verify_compare import (
 )
 from .verify_culprits import Emit, culprits
 from .verify_differences import compare_differences
-from .verify_engines import Case, Engine, NumpyModule, Simulator, TorchModule, asked
+from .verify_engines import Case, Engine, Simulator, asked
+from .verify_modes import has_modes, least_rows
+from .verify_modules import NumpyModule, TorchModule
 from .verify_report import Row, Verification
 from .verify_training import Steps
 
@@ -76,8 +78,10 @@ def verify_program(
     table = data if isinstance(data, Table) else _read(program, path, data, seed, found)
     found.raise_errors()
     verifier = _Verifier(graph, batched, emit, seed)
-    first = {str(graph[n].hint): a for n, a in by_node.items()}
-    cases = verifier.cases(first, table, rows, params_from, path)
+    first, buffers = (
+        {str(graph[n].hint): by_node[n] for n in nodes} for nodes in (graph.params, graph.buffers)
+    )
+    cases = verifier.cases(first, buffers, table, rows, params_from, path)
     engines = verifier.engines(compile, levels, dtypes)
     if params is None:
         verifier.compare_init(engines, first)
@@ -108,11 +112,11 @@ class _Verifier:
     # -- what is compared
 
     def cases(
-        self, params: Arrays, table: Table | None, rows: int, params_from: str, path: str
+        self, params: Arrays, buffers: Arrays, table: Table | None, rows: int, params_from: str, path: str
     ) -> list[Case]:
-        """Random values, then the data."""
+        """Random values, then the data; each in training too where that differs."""
         head, found = self.report.head, []
-        drawn = random_case(self.graph, params, self.seed, self._has_numbers)
+        drawn = random_case(self.graph, params, self.seed, self._has_numbers, buffers)
         name = Path(path).name
         if drawn is None:
             head.append(f"{name}: no sizes were found that meet its requirements: nothing random was tried.")
@@ -121,7 +125,7 @@ class _Verifier:
             head.append(f"{name}: {EXAMPLES} random examples{beside}.")
             found.append(drawn)
         if table is not None and table.count:
-            case = data_case(self.graph, params, table, rows, self.seed)
+            case = data_case(self.graph, params, table, rows, self.seed, buffers)
             some = (
                 f"{len(case.rows)} of {table.count}" if len(case.rows) < table.count else f"all {table.count}"
             )
@@ -132,6 +136,9 @@ class _Verifier:
             found.append(case)
         if not self.graph.results_of("loss"):
             head.append("There is no loss: values alone are compared.")
+        if has_modes(self.batched):
+            least = least_rows(self.graph)
+            found += [case.in_training() for case in found if len(case.rows) >= least]
         for case in found:
             self._note_numbers(case, path)
         return found
@@ -209,9 +216,13 @@ class _Verifier:
         if len(frozen) == len(self.graph.params):
             return
         for case in cases:
-            if not asked(case, self.graph)[1]:
+            if case.train or not asked(case, self.graph)[1]:
                 continue
             steps = Steps(self.simulator, training, frozen, case, self.seed)
+            least = least_rows(self.graph)
+            if any(len(rows) < least for batch in steps.batches(case) for rows in batch.values()):
+                self.report.head.append(f"On {case.title}, training has a batch of fewer than {least} rows.")
+                continue
             self.report.head += steps.remarks()
             rows = [row for engine in engines for row in steps.rows(engine)]
             for row in rows:
@@ -300,6 +311,8 @@ class _Verifier:
         if row.quantity in ("outputs", "gradient per example") and place.startswith("["):
             index = int(place.strip("[]").split(",")[0])
             return f", example {case.rows[index]}" if index < len(case.rows) else ""
+        if case.train and self.simulator.couples:
+            return ""
         for index, number in enumerate(case.rows):
             if self._differs(name, row, engine, case.only(index)):
                 return f", on example {number} by itself"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,16 +26,21 @@ SIZES = (4, 3, 5, 2, 6, 8, 1, 12, 16)
 """What is tried for sizes that are known only with data."""
 
 
-def random_case(graph: Graph, initial: Arrays, seed: int, is_fine: Callable[[Case], bool]) -> Case | None:
+def random_case(
+    graph: Graph, initial: Arrays, seed: int, is_fine: Callable[[Case], bool], buffers: Arrays | None = None
+) -> Case | None:
     """Random parameters near the first ones, and random examples; None if no sizes are allowed.
 
     graph: of one example. is_fine: whether a case has numbers everywhere; of several ways to draw,
-    the first fine one is taken, else the first.
+    the first fine one is taken, else the first. buffers: their first values, which are moved too.
     """
     sizes = _sizes(graph)
     if sizes is None:
         return None
     cases = [_drawn(graph, initial, np.random.default_rng([seed, n]), sizes, n) for n in range(4)]
+    rng = np.random.default_rng([seed, 98])
+    moved = {n: single(a + rng.uniform(0.1, 0.5, a.shape)) for n, a in (buffers or {}).items()}
+    cases = [replace(case, buffers=moved, stream=(seed, 97)) for case in cases]
     return next((c for c in cases if is_fine(c)), cases[0])
 
 
@@ -75,7 +81,9 @@ def _drawn(
     )
 
 
-def data_case(graph: Graph, params: Arrays, table: Table, limit: int, seed: int) -> Case:
+def data_case(
+    graph: Graph, params: Arrays, table: Table, limit: int, seed: int, buffers: Arrays | None = None
+) -> Case:
     """At most `limit` rows of a table, drawn at random and kept in order."""
     rng = np.random.default_rng([seed, 99])
     count = table.count
@@ -86,7 +94,8 @@ def data_case(graph: Graph, params: Arrays, table: Table, limit: int, seed: int)
     params = {n: single(a) for n, a in params.items()}
     has_targets = all(by_hint[n] in examples for n in graph.targets)
     numbers = tuple(int(r) + 1 for r in rows)
-    return Case("the data", params, examples, direction(params, rng), numbers, has_targets)
+    way, held = direction(params, rng), {n: single(a) for n, a in (buffers or {}).items()}
+    return Case("the data", params, examples, way, numbers, has_targets, buffers=held, stream=(seed, 96))
 
 
 def direction(params: Arrays, rng: np.random.Generator) -> Arrays:

@@ -1,8 +1,8 @@
 """Comparing quantities: what belongs together, how large a difference is, and how large it may be.
 
 Quantities are named `output p`, `loss`, `metric accuracy`, `gradient W`, `jvp`, `hvp W`,
-`each gradient W` (of every example by itself) and `init W`. A name such as `loss of jvp` or
-`gradient W (written out)` is another way to the quantity before the addition.
+`each gradient W` (of every example by itself), `init W` and `buffer m` (after a step). A name such
+as `loss of jvp` or `gradient W (written out)` is another way to the quantity before the addition.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WRITTEN = " (written out)"
 
 GROUPS = {
     "init": "init", "output": "outputs", "loss": "loss", "metric": "metrics", "gradient": "gradient",
-    "jvp": "jvp", "hvp": "hvp", "each": "gradient per example",
+    "jvp": "jvp", "hvp": "hvp", "each": "gradient per example", "buffer": "buffers",
 }  # fmt: skip
 """What the report calls a quantity, by the first word of its name."""
 
@@ -48,7 +48,7 @@ def tolerance_of(group: str, single: bool, autograd: bool) -> float:
     """How large a difference may be, for float32 or not, by PyTorch's autograd or not."""
     if single:
         return SINGLE
-    if group in ("init", "outputs", "loss", "metrics"):
+    if group in ("init", "buffers", "outputs", "loss", "metrics"):
         return VALUES
     return AUTOGRAD if autograd and group != "gradient written out" else DERIVATIVES
 

@@ -22,8 +22,9 @@ from .ops import OPS
 from .passes.autodiff import Jvp
 from .passes.keep import Keep
 from .passes.simulate import simulate
-from .types import TupleType
-from .verify_engines import as_list, described
+from .types import KEY, TupleType
+from .verify_engines import described
+from .verify_modules import as_list
 from .verify_slopes import slope
 
 Emit = Callable[[Graph, str], str]
@@ -44,7 +45,7 @@ def culprits(graph: Graph, known: Mapping[str, Any], emit: Emit) -> list[str]:
         types = tuple(graph[o].type for o in node.operands)
         if not node.operands or node.name not in known or node.op.subgraphs() or (node.op, types) in seen:
             continue
-        if any(isinstance(t, TupleType) for t in types):
+        if any(isinstance(t, TupleType) or t.elem == KEY for t in types) or node.op.ambient:
             continue
         seen.add((node.op, types))
         alone, names = _alone(graph, node)

@@ -8,23 +8,22 @@ texts, which are ours, are executed as they stand.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 
-from .errors import InternalError
-from .execute import execute
 from .graph import Graph, Node
-from .naming import class_name
+from .ops.control import GIVEN
 from .passes.autodiff import Jvp, Vjp
 from .passes.dce import Dce
 from .passes.inline import Inline
 from .passes.keep import Keep
-from .passes.simulate import as_array, bind_sizes, simulate
-from .verify_compare import WRITTEN, Arrays, Quantities
+from .passes.simulate import as_array, bind_sizes, mode_values, simulate
+from .passes.updates import Updates
+from .verify_compare import Arrays, Quantities
+from .verify_modes import couples, refused
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Case:
 
     title: for people, "the data". rows: the number of each example in its source, from 1.
     way: a direction for the parameters. has_targets: whether losses and metrics can be asked
-    for.
+    for. train: whether in training; stream: what seeds the random draws.
     """
 
     title: str
@@ -42,6 +41,17 @@ class Case:
     way: Arrays
     rows: tuple[int, ...]
     has_targets: bool
+    buffers: Arrays = field(default_factory=dict)
+    train: bool = False
+    stream: tuple[int, ...] = (0,)
+
+    def in_training(self) -> Case:
+        """The same in training."""
+        return replace(self, title=f"{self.title} in training", train=True)
+
+    def rng(self) -> np.random.Generator:
+        """What a call draws from, always the same."""
+        return np.random.default_rng(self.stream)
 
     def only(self, index: int) -> Case:
         """The case of one of its examples."""
@@ -86,9 +96,16 @@ class Simulator:
 
     def __init__(self, batched: Graph) -> None:
         self.graph = batched
-        self.hints = {n: str(batched[n].hint) for n in (*batched.inputs, *batched.targets, *batched.params)}
-        loss = Dce().run(Keep(("loss",)).run(Inline().run(batched)))
+        own = (*batched.inputs, *batched.targets, *batched.params, *batched.buffers)
+        self.hints = {n: str(batched[n].hint) for n in own}
+        flat = Inline().run(batched)
+        loss = Dce().run(Keep(("loss",)).run(flat))
         self.loss_graph = loss
+        self.refused = refused(flat)
+        allowed = {r.role for r in flat.results} - self.refused
+        self.in_training = Dce().run(Keep(tuple(allowed)).run(flat)) if self.refused else batched
+        self.couples = couples(flat)
+        self.update = Dce().run(Keep(("buffer",)).run(Updates().run(flat)))
         self.parts: list[Graph] = [batched]
         if loss.results and loss.params:
             gradient = Dce().run(Keep(("gradient",)).run(Vjp().run(loss)))
@@ -111,19 +128,30 @@ class Simulator:
         has_loss, has_gradient = asked(case, self.graph)
         rng = np.random.default_rng(seed)
         found: Quantities = {}
-        for part in self.parts if has_gradient else self.parts[:1]:
+        first = self.in_training if case.train else self.graph
+        parts = [first, *(self.parts[1:] if has_gradient else ())]
+        if case.train and has_loss and self.graph.buffers:
+            parts.append(self.update)
+        for part in parts:
             values = self.values(case, part)
             known = simulate(part, values) if not noise else roughly(part, values, noise, rng)
             found |= _results(part, known, case.has_targets)
         if not has_loss:
             found.pop("loss", None)
-        if has_gradient:
+        if has_gradient and not (case.train and self.couples):
             found |= self._each(case, noise, rng)
         return found
 
     def _each(self, case: Case, noise: float, rng: np.random.Generator) -> Quantities:
-        """The gradient of every example by itself."""
-        each = [self.gradient(case.only(i), noise=noise, rng=rng) for i in range(len(case.rows))]
+        """The gradient of every example by itself, with what was drawn for it among the others."""
+        graph, held = self.parts[1], {}
+        if any(node.op.draws for node in graph):
+            known = simulate(graph, self.values(case, graph))
+            held = {n.name: known[n.name] for n in graph if n.op.draws}
+        each = []
+        for i in range(len(case.rows)):
+            own = {name: array[i : i + 1] for name, array in held.items()}
+            each.append(self.gradient(case.only(i), own, noise=noise, rng=rng))
         return {
             f"each gradient {n}": np.reshape([g[f"gradient {n}"] for g in each], (len(each), *a.shape))
             for n, a in case.params.items()
@@ -131,8 +159,9 @@ class Simulator:
 
     def values(self, case: Case, graph: Graph) -> Arrays:
         """The case by the names of a graph's nodes, the direction as its tangents."""
-        by_hint = {**case.params, **case.examples}
+        by_hint = {**case.params, **case.examples, **case.buffers}
         values = {node: by_hint[hint] for node, hint in self.hints.items() if hint in by_hint}
+        values |= mode_values(graph, train=case.train, rng=case.rng())
         added = graph.inputs[len(self.graph.inputs) :]
         return values | {
             new: case.way[self.hints[old]] for new, old in zip(added, self.tangents, strict=len(added) > 0)
@@ -155,6 +184,14 @@ class Simulator:
         values = self.values(case, graph) | (held or {})
         known = roughly(graph, values, noise, rng) if noise and rng else simulate(graph, values)
         return _results(graph, known, True)
+
+    def new_buffers(self, case: Case, noise: float, rng: np.random.Generator) -> Arrays:
+        """The buffers after a step, by name. noise: as in `quantities`."""
+        if not case.buffers:
+            return {}
+        values = self.values(case, self.update)
+        known = roughly(self.update, values, noise, rng) if noise else simulate(self.update, values)
+        return {r.label: np.asarray(known[r.node]) for r in self.update.results_of("buffer")}
 
     def cut(self, case: Case, order: int = 1) -> Arrays:
         """The values that pass no gradient, of the loss or (order 2) of the gradient."""
@@ -188,7 +225,7 @@ def described(node: Node) -> str:
 def _results(graph: Graph, known: Mapping[str, Any], has_targets: bool) -> Quantities:
     """The results of a graph by the names of quantities."""
     words = {"gradient": "gradient {}", "gradient_dot": "hvp {}", "loss_dot": "jvp", "loss": "loss"}
-    words |= {"output": "output {}", "metric": "metric {}"}
+    words |= {"output": "output {}", "metric": "metric {}", "buffer": "buffer {}"}
     found: Quantities = {}
     for result in graph.results:
         if result.role != "output" and not has_targets:
@@ -222,151 +259,7 @@ def roughly(
         for node in graph:
             if node.name in known or not all(o in known for o in node.operands):
                 continue
-            if node.op.name not in ("input", "target", "param"):
+            if node.op.name not in GIVEN:
                 types = [graph[o].type for o in node.operands]
                 known[node.name] = rough(node.op.evaluate([known[o] for o in node.operands], types, sizes))
     return known
-
-
-# ---------------------------------------------------------------------------------------
-# Emitted modules
-
-
-def as_list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, tuple) else [value]
-
-
-class NumpyModule:
-    """An emitted numpy module with `jvp` and `hvp`."""
-
-    def __init__(self, graph: Graph, text: str, level: int, dtype: str) -> None:
-        self.graph, self.dtype, self.single = graph, dtype, dtype == "float32"
-        self.name = f"numpy -O{level}" + (" float32" if self.single else "")
-        self.lacks: tuple[str, ...] = ("gradient written out",)
-        self.skipped: dict[str, str] = {}
-        self.module = execute(text, "emitted")
-
-    def quantities(self, case: Case) -> Quantities:
-        params, way = (
-            {n: np.asarray(a, self.dtype) for n, a in of.items()} for of in (case.params, case.way)
-        )
-        given = {str(self.graph[n].hint) for n in self.graph.inputs}
-        inputs = {n: a for n, a in case.examples.items() if n in given}
-        has_loss, has_gradient = asked(case, self.graph)
-        module, examples = self.module, case.examples
-        found: Quantities = {}
-        with np.errstate(all="ignore"):
-            outputs = as_list(module["forward"](params, **inputs))
-            labels = [r.label for r in self.graph.results_of("output")]
-            found |= {f"output {n}": v for n, v in zip(labels, outputs, strict=True)}
-            if has_loss:
-                found["loss"] = module["loss"](params, **examples)
-            if has_gradient:
-                value, gradient = module["loss_and_grad"](params, **examples)
-                found |= {f"gradient {n}": g for n, g in gradient.items()}
-                again, found["jvp"] = module["jvp"](params, way, **examples)
-                found |= {f"hvp {n}": g for n, g in module["hvp"](params, way, **examples).items()}
-                found |= {"loss of loss_and_grad": value, "loss of jvp": again}
-                each = module["per_example_grad"](params, **examples)
-                found |= {f"each gradient {n}": g for n, g in each.items()}
-            if case.has_targets and self.graph.results_of("metric"):
-                found |= {f"metric {n}": v for n, v in module["metrics"](params, **examples).items()}
-        return {n: np.asarray(v, dtype=np.float64) for n, v in found.items()}
-
-    def init(self, seed: int) -> Quantities:
-        """What `init(seed)` draws."""
-        values = self.module["init"](seed)
-        if {n: tuple(np.shape(v)) for n, v in values.items()} != dict(self.module["PARAMS"]):
-            raise InternalError("PARAMS and init disagree on names or shapes")
-        return {f"init {n}": np.asarray(v, dtype=np.float64) for n, v in values.items()}
-
-
-class TorchModule:
-    """An emitted torch module: autograd, and the derived backward pass beside it."""
-
-    def __init__(self, graph: Graph, text: str, level: int, dtype: str) -> None:
-        self.graph, self.dtype, self.single = graph, dtype, dtype == "float32"
-        self.name = f"torch -O{level}" + (" float32" if self.single else "")
-        self.lacks: tuple[str, ...] = ("gradient per example",)
-        self.module = execute(text, "emitted_torch")
-        self.skipped: dict[str, str] = {}
-        """What PyTorch itself cannot compute, and what it says of that."""
-
-    def quantities(self, case: Case) -> Quantities:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # PyTorch's own, on batches of one
-            return self._quantities(case)
-
-    def _quantities(self, case: Case) -> Quantities:
-        import torch
-
-        model = self.module[class_name(self.graph.name)]()
-        state = {n: torch.tensor(np.asarray(a, dtype=self.dtype)) for n, a in case.params.items()}
-        model.load_state_dict(state, strict=True)
-        model.requires_grad_(True)
-        examples = {n: self.tensor(a) for n, a in case.examples.items()}
-        given = {str(self.graph[n].hint) for n in self.graph.inputs}
-        found: dict[str, Any] = {}
-        with torch.no_grad():
-            outputs = as_list(model(**{n: t for n, t in examples.items() if n in given}))
-            labels = [r.label for r in self.graph.results_of("output")]
-            found |= {f"output {n}": v for n, v in zip(labels, outputs, strict=True)}
-            if case.has_targets and self.graph.results_of("metric"):
-                found |= {f"metric {n}": v for n, v in model.metrics(**examples).items()}
-        has_loss, has_gradient = asked(case, self.graph)
-        if has_loss:
-            found["loss"] = model.loss(**examples)
-        if has_gradient:
-            found |= self._derivatives(model, found["loss"], case)
-            value, gradient = model.loss_and_grad(**examples)
-            found |= {f"gradient {n}{WRITTEN}": g for n, g in gradient.items()}
-            found["loss of loss_and_grad"] = value
-        return {n: _as_array(v) for n, v in found.items()}
-
-    def _derivatives(self, model: Any, loss: Any, case: Case) -> dict[str, Any]:
-        """By autograd: the gradient, along the direction, and once more."""
-        import torch
-
-        weights = dict(model.named_parameters())
-        way = {n: torch.tensor(np.asarray(case.way[n], dtype=self.dtype)) for n in weights}
-        if not loss.requires_grad:
-            nothing = {n: torch.zeros_like(p) for n, p in weights.items()}
-            gradient = hessian = nothing
-        else:
-            leaves = list(weights.values())
-            found = torch.autograd.grad(loss, leaves, create_graph=True, materialize_grads=True)
-            gradient = dict(zip(weights, found, strict=True))
-            hessian = self._twice(gradient, way, weights)
-        along = sum((gradient[n].detach() * way[n]).sum() for n in weights)
-        named = {f"gradient {n}": g for n, g in gradient.items()} | {
-            f"hvp {n}": g for n, g in hessian.items()
-        }
-        return named | {"jvp": along}
-
-    def _twice(
-        self, gradient: dict[str, Any], way: dict[str, Any], weights: dict[str, Any]
-    ) -> dict[str, Any]:
-        import torch
-
-        along = sum((gradient[n] * way[n]).sum() for n in weights)
-        if not along.requires_grad:
-            return {n: torch.zeros_like(p) for n, p in weights.items()}
-        try:
-            found = torch.autograd.grad(along, list(weights.values()), materialize_grads=True)
-        except (RuntimeError, NotImplementedError) as error:
-            if "not implemented" not in str(error):
-                raise
-            self.skipped["hvp"] = str(error).splitlines()[0]
-            return {}
-        return dict(zip(weights, found, strict=True))
-
-    def tensor(self, array: np.ndarray) -> Any:
-        """An input or target, reals in the dtype of the module."""
-        import torch
-
-        return torch.tensor(np.asarray(array, self.dtype) if array.dtype.kind == "f" else array)
-
-
-def _as_array(tensor: Any) -> np.ndarray:
-    value = tensor.numpy(force=True) if hasattr(tensor, "numpy") else tensor
-    return np.asarray(value, dtype=np.float64)

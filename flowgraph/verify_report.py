@@ -21,7 +21,7 @@ TRAINED = f"parameters after {TRAINING_STEPS} steps"
 
 QUANTITIES = (
     "init", "outputs", "loss", "metrics", "gradient", "gradient written out", "gradient per example",
-    "jvp", "hvp", TRAINED,
+    "jvp", "hvp", "buffers", TRAINED,
 )  # fmt: skip
 """In the order of the table."""
 

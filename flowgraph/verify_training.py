@@ -33,11 +33,15 @@ from .verify_compare import (
     Arrays,
     largest_difference,
 )
-from .verify_engines import Case, Engine, NumpyModule, Simulator, TorchModule
+from .verify_engines import Case, Engine, Simulator
+from .verify_modules import NumpyModule, TorchModule
 from .verify_report import TRAINED, TRAINING_STEPS, Row
 
 Path = list[Arrays]
 """The trained parameters by name, after each step."""
+
+STEPPING = 1
+"""What the draws of a step are told apart by from others with the same seed."""
 
 LARGE = 1e12
 """Where parameters or gradients are larger than this, training diverges, and is not compared."""
@@ -60,6 +64,21 @@ class Steps:
         """The parameters that change."""
         return [n for n in self.case.params if n not in self.frozen]
 
+    @cached_property
+    def compared(self) -> list[str]:
+        """What training changes: those, and the buffers."""
+        return [*self.names, *self.case.buffers]
+
+    def at(self, case: Case, t: int, params: Arrays, batch: Arrays) -> Case:
+        """Where step t is taken, with what it draws from; params: those of then, buffers too."""
+        rows = tuple(range(len(next(iter(batch.values()), ()))))
+        own = {n: params.get(n, a) for n, a in case.params.items()}
+        buffers = {n: params.get(n, a) for n, a in case.buffers.items()}
+        stream = (self.training.seed, t, STEPPING)
+        return replace(
+            case, params=own, examples=batch, rows=rows, buffers=buffers, train=True, stream=stream
+        )
+
     def batches(self, case: Case) -> list[Arrays]:
         """The batch of each step, as `flowc train` takes them."""
         examples, size = MemoryExamples(case.examples), self.training.batch
@@ -77,29 +96,28 @@ class Steps:
         """The path from a case; noise: the relative error that every operation and update is given."""
         rng = np.random.default_rng(seed)
         real = np.float32 if noise == NOISE_SINGLE else np.float64
-        now = {n: np.array(a, dtype=real) for n, a in case.params.items()}
+        now = {n: np.array(a, dtype=real) for n, a in {**case.params, **case.buffers}.items()}
         update = _update(self.training.optimiser)
         slots = {n: [np.zeros_like(now[n]) for _ in self.training.optimiser.slots()] for n in self.names}
         path: Path = []
         for t, batch in enumerate(self.batches(case)):
             with np.errstate(all="ignore"):
-                gradient = self._clipped(self._gradient(case, now, batch, noise, rng))
+                at = self.at(case, t, now, batch)
+                gradient = self._clipped(self._gradient(at, noise, rng))
+                buffers = self.simulator.new_buffers(at, noise, rng)
                 rate = self.training.optimiser.rate_at(t)
                 for name in self.names:
                     update(now[name], gradient[name].astype(real), slots[name], rate, t + 1)
                     error: Any = 1 + noise * rng.choice((-1.0, 1.0), now[name].shape)
                     now[name] = np.asarray(now[name] * error, dtype=real)
+                now |= {n: b.astype(real) for n, b in buffers.items()}
             arrays = [*now.values(), *gradient.values()]
             if not all(np.all(np.abs(a) < LARGE) for a in arrays):
                 break
-            path.append({n: now[n].copy() for n in self.names})
+            path.append({n: now[n].copy() for n in self.compared})
         return path
 
-    def _gradient(
-        self, case: Case, params: Arrays, batch: Arrays, noise: float, rng: np.random.Generator
-    ) -> Arrays:
-        rows = tuple(range(len(next(iter(batch.values()), ()))))
-        at = replace(case, params=params, examples=batch, rows=rows)
+    def _gradient(self, at: Case, noise: float, rng: np.random.Generator) -> Arrays:
         found = self.simulator.gradient(at, noise=noise, rng=rng)
         return {n: found[f"gradient {n}"] for n in self.names}
 
@@ -153,9 +171,10 @@ class Steps:
         assert row.tolerance is not None
         noise = NOISE_SINGLE if row.tolerance == SINGLE else NOISE
         for t, after in enumerate(want):
-            moved = {n: _size(after[n] - case.params[n]) for n in self.names}
+            first = {**case.params, **case.buffers}
+            moved = {n: _size(after[n] - first[n]) for n in self.compared}
             most = max(moved.values())
-            for name in self.names:
+            for name in self.compared:
                 rounded = (t + 1) * noise / row.tolerance * _size(after[name])
                 scale = max(moved[name], 1e-3 * most) + rounded
                 yield t, name, *largest_difference(got[t][name], after[name], max(scale, 1e-30))
@@ -211,8 +230,9 @@ class Steps:
     def engine_path(self, engine: Engine, case: Case) -> Path:
         """The path that an emitted module takes; raises whatever it raises."""
         take = _numpy_path if isinstance(engine, NumpyModule) else _torch_path
+        steps = [self.at(case, t, {}, batch) for t, batch in enumerate(self.batches(case))]
         with np.errstate(all="ignore"):
-            return take(engine, case, self.batches(case))  # type: ignore[arg-type]
+            return take(engine, case, steps)  # type: ignore[arg-type]
 
     # -- blame
 
@@ -230,7 +250,7 @@ class Steps:
         before = self.case.params
         for t, (batch, after) in enumerate(zip(self.batches(self.case), self.path, strict=False)):
             params = {n: np.array(a, dtype=np.float64) for n, a in before.items()}
-            gradient = self._clipped(self._gradient(self.case, params, batch, 0.0, rng))
+            gradient = self._clipped(self._gradient(self.at(self.case, t, params, batch), 0.0, rng))
             for group in theirs.param_groups:
                 group["lr"] = optimiser.rate_at(t)
             for name, parameter in now.items():
@@ -263,37 +283,42 @@ def _update(optimiser: Any) -> Callable[[np.ndarray, np.ndarray, list[np.ndarray
     return lambda w, g, slots, lr, t: update(w, g, slots, lr, t, **settings)
 
 
-def _numpy_path(engine: NumpyModule, case: Case, batches: list[Arrays]) -> Path:
+def _numpy_path(engine: NumpyModule, case: Case, steps: list[Case]) -> Path:
     """By `Trainer.step`; the last step is that of `Trainer.run`, which draws its batches itself."""
     module = engine.module
     first = {n: np.asarray(a, engine.dtype) for n, a in case.params.items()}
-    trainer = module["Trainer"](first)
+    buffers = {n: np.asarray(a, engine.dtype) for n, a in case.buffers.items()}
+    given = {"buffers": buffers} if buffers else {}
+
+    def now(trainer: Any) -> Arrays:
+        return _arrays({**trainer.params, **(trainer.buffers if buffers else {})})
+
+    trainer = module["Trainer"](first, **given)
     path = []
-    for batch in batches:
-        trainer.step(**batch, loss=False)
-        path.append(_arrays(trainer.params))
-    whole = module["Trainer"](first)
-    whole.run(**case.examples, steps=len(batches), log=0)
-    path[-1] = _arrays(whole.params)
+    for step in steps:
+        trainer.step(**step.examples, loss=False)
+        path.append(now(trainer))
+    whole = module["Trainer"](first, **given)
+    whole.run(**case.examples, steps=len(steps), log=0)
+    path[-1] = now(whole)
     return path
 
 
-def _torch_path(engine: TorchModule, case: Case, batches: list[Arrays]) -> Path:
+def _torch_path(engine: TorchModule, case: Case, steps: list[Case]) -> Path:
     """By `train_step`."""
-    import torch
-
     name = class_name(engine.graph.name)
-    model = engine.module[name]()
-    first = {n: torch.tensor(np.asarray(a, dtype=engine.dtype)) for n, a in case.params.items()}
-    model.load_state_dict(first, strict=True)
+    model = engine.model(case).train()
     loss = engine.module[f"{name}Loss"](model)
     optimizer = engine.module["make_optimizer"](model)
     path = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch's own, on batches of one
-        for batch in batches:
-            engine.module["train_step"](loss, optimizer, **{n: engine.tensor(a) for n, a in batch.items()})
-            path.append(_arrays({n: p.numpy(force=True) for n, p in model.named_parameters()}))
+        for step in steps:
+            batch = {n: engine.tensor(a) for n, a in step.examples.items()}
+            with engine.drawing(step, "loss"):
+                engine.module["train_step"](loss, optimizer, **batch)
+            held = model.state_dict()
+            path.append(_arrays({n: held[n].numpy(force=True) for n in (*case.params, *case.buffers)}))
     return path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -144,6 +145,14 @@ def test_a_closed_pipe_is_no_error() -> None:
     err = process.stderr.read()
     process.stderr.close()
     assert process.wait() in (0, 141) and err == b""
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_as_if_nobody_read_it(closed: str) -> None:
+    command = f"{shlex.quote(sys.executable)} -m flowgraph run {shlex.quote(XOR)} {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=60)
+    assert done.returncode == 0 and done.stderr == b""
+    assert (b"x1" in done.stdout) == (">&-" not in closed.replace("2>&-", ""))
 
 
 def test_an_interrupt_is_quiet() -> None:

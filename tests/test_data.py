@@ -272,7 +272,7 @@ def test_csv_names_of_classes(tmp_path: Path) -> None:
         ("1,0\n", "E0502", 1, "`1` belongs to no input"),
         ("x;k\n1;0\n", "E0502", 1, ""),
         ("", "E0502", 1, "has no column"),
-        ('x,k\n"1,0\n', "E0501", 0, "unexpected end"),
+        ('x,k\n"1,0\n', "E0503", 2, "unexpected end"),
     ],
 )
 def test_csv_files_that_do_not_fit(tmp_path: Path, content: str, code: str, line: int, said: str) -> None:

@@ -2,8 +2,7 @@
 
 A block marked `flow` in the language reference compiles in both targets without a warning, and
 runs where it has data. The words after `flow` say what else is to be expected: `error CODE`, `warning CODE`,
-`needs FILE` (data that do not exist here), `uses FILE` (blocks of the first example of them), `later`
-(parsed, not compiled yet).
+`needs FILE` (data that do not exist here), `uses FILE` (blocks of the first example of them).
 """
 
 from __future__ import annotations
@@ -124,18 +123,9 @@ def test_block_with_a_warning(block: Block) -> None:
     assert_compiles(diagram)
 
 
-@pytest.mark.parametrize("block", of_kind("later"))
-def test_block_of_a_later_version(block: Block) -> None:
-    """Read without a syntax error, and refused by name."""
-    with pytest.raises(FlowError) as caught:
-        loads(block.text)
-    assert "E0212" in codes(caught.value)
-    assert not any(code.startswith("E00") for code in codes(caught.value))
-
-
 def test_no_block_is_overlooked() -> None:
     kinds = {b.words[0] for b in BLOCKS if b.words}
-    assert kinds == {"needs", "uses", "error", "warning", "later"}
+    assert kinds == {"needs", "uses", "error", "warning"}
     assert LANGUAGE.count("```") == 2 * len(BLOCKS)
 
 

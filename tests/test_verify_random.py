@@ -15,10 +15,11 @@ from programs import random_program
 from running import HAS_TORCH
 
 from flowgraph.diagram import Diagram, loads
-from flowgraph.run import initial_params
+from flowgraph.params import initial_params
 from flowgraph.verify_cases import random_case
 from flowgraph.verify_compare import group_of, largest_difference, meant, scale_of
-from flowgraph.verify_engines import Case, NumpyModule, Simulator, TorchModule
+from flowgraph.verify_engines import Case, Simulator
+from flowgraph.verify_modules import NumpyModule, TorchModule
 
 EXTRAS = ("jvp", "hvp", "per_example_grad")
 

@@ -142,6 +142,9 @@ def _report_bug(error: Exception, arguments: Sequence[str]) -> int:
 
 def run() -> None:
     """The console script `flowc`."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by the shell: a file opened later would be taken for it
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
     # Start-up makes many objects and no garbage: collecting meanwhile would be a tenth of it.
     gc.disable()
     sys.exit(main())

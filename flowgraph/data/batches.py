@@ -98,13 +98,13 @@ def check_batch(
     if size is None and streamed:
         found.report("E0404", ALL_AT_ONCE, span, "all rows at once" if span else "", help=BATCH_CURE)
     elif size is not None and count and size > count:
-        plural = "example" if count == 1 else "examples"
+        there = "there is one example" if count == 1 else f"there are {count} examples"
         found.report(
             "E0404",
-            f"a batch of {size} is larger than the data, which are {count} {plural} for training",
+            f"a batch of {size} is larger than the data: {there} for training",
             span,
             "larger than the data" if span else "",
-            help=f"a batch has up to {count} rows; `batch=all` takes them all",
+            help=f"give at most {count}, or `all` for one batch of them all",
         )
     else:
         return True

@@ -47,14 +47,24 @@ def read_csv(
     """The examples of a file, or None with the errors reported. Reports E0501 to E0503, E0307."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, strict=True)
-            return _Csv(str(path), rows, wanted, found, allow_nan).read(targets)
-    except (csv.Error, OSError) as error:
+            return _Csv(str(path), csv.reader(file, strict=True), wanted, found, allow_nan).read(targets)
+    except OSError as error:
         report_unusable(found, str(path), str(error), span, "save it as comma-separated text")
-    except UnicodeDecodeError as error:
-        why = f"it is not UTF-8 (offset {error.start} of a block)"
+    except UnicodeDecodeError:
+        why = f"line {_undecodable(path)} is not UTF-8"
         report_unusable(found, str(path), why, span, "save it as UTF-8 text")
     return None
+
+
+def _undecodable(path: Path) -> int:
+    """The number of the first line that is not UTF-8."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return 1
 
 
 class _Csv:
@@ -66,6 +76,7 @@ class _Csv:
         self.path = path
         self.allow_nan = allow_nan
         self.reader = reader
+        self.rows = self._rows()
         self.wanted = wanted
         self.found = found
         self.lines: list[int] = []
@@ -74,7 +85,9 @@ class _Csv:
         self.errors = 0
 
     def read(self, targets: bool) -> Table | None:
-        self.header = [name.strip() for name in next(self.reader, [])]
+        self.header = [name.strip() for name in next(self.rows, [])]
+        if self.errors:
+            return None
         self.match = match_columns(self.header, self.wanted)
         if not self._check_header(targets):
             return None
@@ -126,7 +139,7 @@ class _Csv:
         """Rows of the right width, in blocks, each with the number of its first example."""
         block: list[list[str]] = []
         first = 0
-        for row in self.reader:
+        for row in self.rows:
             if not row or (len(row) == 1 and not row[0].strip() and len(self.header) > 1):
                 continue
             if len(row) != len(self.header):
@@ -142,6 +155,18 @@ class _Csv:
                 first, block = first + len(block), []
         if block:
             yield first, block
+
+    def _rows(self) -> Iterator[list[str]]:
+        """The rows up to one that is no row, which is reported."""
+        begins = 1
+        try:
+            for row in self.reader:
+                yield row
+                begins = self.reader.line_num + 1
+        except csv.Error as error:
+            said = f"the row that begins here cannot be read: {error}"
+            cure = "close every quote; inside of quotes, double them; separate values by commas"
+            self.report(begins, "E0503", said, cure)
 
     def _cells(self, column: Wanted, rows: list[list[str]], first: int) -> list[Any]:
         """A block's cells of a column: text for classes, else arrays [rows, entries]."""
@@ -200,7 +225,7 @@ class _Csv:
         try:
             labels: tuple[str, ...] = ()
             if column.type.elem.kind == "class":
-                labels = labels_of(column, sorted({text for row in parts for text in row}))
+                labels = labels_of(column, [text for row in parts for text in row], max(entries, 1))
                 array = np.array(parts, dtype=object).reshape(count, entries)
             else:
                 dtype = np.int64 if column.type.elem.kind in ("int", "bool") else np.float64

@@ -7,6 +7,7 @@ batch is taken.
 from __future__ import annotations
 
 import hashlib
+from numbers import Real
 from pathlib import Path
 
 from ..errors import Diagnostics, Span
@@ -99,12 +100,13 @@ def _share(program: Program, split: float | None, found: Diagnostics) -> float |
     """The share for training, None for all rows; what is out of range is reported (E0404)."""
     if split is None:
         return split_of(program, found)
-    if not 0 < split <= 1:
+    if not isinstance(split, Real) or not 0 < split <= 1:
         found.report(
             "E0404",
-            f"the share of the data that is for training must lie between 0 and 1, and is {split:g}",
+            f"the share of the data that is for training must lie between 0 and 1, and is {split}",
             help="for example 0.8; 1 keeps no examples for validation",
         )
+        return None
     return split if split < 1 else None
 
 

@@ -136,11 +136,11 @@ class _Column:
     def array(self) -> np.ndarray | None:
         """All examples, or None after reporting what does not fit."""
         shape = (len(self.places),) if self.spread else self.column.shape
-        texts = [c.value for row in self.cells for i in self.places for c in _strings(row[i])]
+        texts = [c for row in self.cells for i in self.places for c in _strings(row[i])]
         try:
-            self.labels = labels_of(self.column, texts)
+            self.labels = labels_of(self.column, [c.value for c in texts])
         except Misfit as error:
-            self.report(error, self.cells[0][self.places[0]].span)
+            self.report(error, texts[error.row or 0].span)
             return None
         rows = [[self.cell(row[i], () if self.spread else shape) for i in self.places] for row in self.cells]
         if any(cell is None for row in rows for cell in row):

@@ -151,8 +151,9 @@ def table_of_arrays(
         array = arrays[column.name]
         try:
             fit_shape(array, column)
-            texts = sorted({str(v) for v in array.ravel()}) if array.dtype.kind in "UO" else []
-            names = labels_of(column, texts) if texts or column.type.elem.names else ()
+            texts = list(map(str, array.ravel())) if array.dtype.kind in "UO" else []
+            per_row = max(len(texts) // max(len(array), 1), 1)
+            names = labels_of(column, texts, per_row) if texts or column.type.elem.names else ()
             columns[column.name] = fit_values(array, column, names, finite=not allow_nan)
         except Misfit as error:
             place = "" if error.row is None else f" (example {error.row})"

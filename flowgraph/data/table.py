@@ -268,33 +268,38 @@ def name_numbers(array: np.ndarray, column: Wanted, labels: Sequence[str]) -> np
     return out.reshape(array.shape)
 
 
-def labels_of(column: Wanted, values: Sequence[str]) -> tuple[str, ...]:
+def labels_of(column: Wanted, values: Sequence[str], per_row: int = 1) -> tuple[str, ...]:
     """The names of a column's classes: those declared, else the names in the data, sorted.
 
-    No names where the data hold whole numbers. Raises Misfit (E0307) for more names than classes,
-    names beside whole numbers, and what stands for a missing label.
+    No names where the data hold whole numbers. values: as they occur, `per_row` of them in an example.
+    Raises Misfit (E0307) for more names than classes, names beside whole numbers, and what stands
+    for a missing label.
     """
     elem = column.type.elem
     if elem.kind != "class":
         return ()
     if elem.names:
         return elem.names
-    names = sorted({v.strip() for v in values})
-    numbers = [n for n in names if _is_whole(n)]
-    if len(numbers) == len(names):
+    rows: dict[str, int] = {}
+    for index, value in enumerate(values):
+        rows.setdefault(value.strip(), index // per_row)
+    numbers = [n for n in rows if _is_whole(n)]
+    if len(numbers) == len(rows):
         return ()
-    for name in names:
+    for name, row in rows.items():
         if says_missing(name):
-            raise Misfit("E0307", f"`{shorten(name)}` is no label, in `{column.name}`", None, MISSING_CURE)
+            raise Misfit("E0307", f"`{shorten(name)}` is no label, in `{column.name}`", row, MISSING_CURE)
     if numbers:
-        other = next(n for n in names if not _is_whole(n))
+        other = next(n for n in rows if not _is_whole(n))
         said = f"`{column.name}` has the label `{shorten(other)}` beside whole numbers such as `{numbers[0]}`"
         cure = "write all labels as names, or all as whole numbers from 0 on"
-        raise Misfit("E0307", said, None, cure)
+        raise Misfit("E0307", said, rows[other], cure)
+    names = sorted(rows)
     count = elem.classes.value if isinstance(elem.classes, Dim) else None
     if count is not None and len(names) > count:
         shown = ", ".join(f"`{shorten(n, 20)}`" for n in names[: count + 1])
-        raise Misfit("E0307", f"`{column.name}` has {len(names)} different labels ({shown}), not {count}")
+        said = f"`{column.name}` has {len(names)} different labels ({shown}), not {count}"
+        raise Misfit("E0307", said, list(rows.values())[count])
     return tuple(names)
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from ..graph import Graph, Node
 from ..naming import Namer
-from ..ops import OPS
 from ..ops.scan import Scan
 from ..types import Dim, TensorType, TupleType
 from . import source
+from .comments import Comments, suggestion
 from .loops import write_scan
 from .template import (
     Sizes,
@@ -83,22 +83,13 @@ class Body:
         self._all_uses: dict[str, int] = {}
         self._numbers: set[str] = set()
         """Values that are plain numbers of Python's in the code."""
-        self._inside: dict[str, str] = {}
-        """The user that an inlined value stands in."""
-        self._statements: dict[str, str] = {}
-        """The text of the statement that computes a value."""
-        self._last_comment = ""
-        self._last_note = ""
+        self.comments = Comments()
         self.chosen: dict[str, str] = {}
         """Variables for values that are to be in these."""
         self.growing: set[str] = set()
         """Those of them that are what the variable holds and something more."""
         self.counters: dict[int, str] = {}
         """What the loops at each depth count with."""
-        self._other: Body | None = None
-        """The body whose statements these are the gradient of, where that is not this one."""
-        self._loops: dict[str, Body] = {}
-        """What was written for the step of each scan."""
         self._sizes: Sizes = self._size_writer()
 
     def _size_writer(self) -> Sizes:
@@ -132,7 +123,7 @@ class Body:
         for node in self.graph:
             if node.name in needed and node.name not in self.variables:
                 self._write(node, self._all_uses[node.name])
-        return {w: self._take(w) for w in wanted}
+        return {w: self.take(w) for w in wanted}
 
     def assign_sum(self, variable: str, nodes: list[str]) -> None:
         """Write a variable as the sum of some of the nodes planned."""
@@ -165,7 +156,7 @@ class Body:
         """The operands that the node's form takes; a module's call takes its first alone."""
         return node.operands
 
-    def _take(self, node: str) -> ast.expr:
+    def take(self, node: str) -> ast.expr:
         """The expression for a value: its variable, or what is to be put in its place."""
         if node in self._pending:
             return self._pending.pop(node)
@@ -192,13 +183,9 @@ class Body:
         if node in self._pending:
             self._set_apart(node)
 
-    def take(self, node: str) -> ast.expr:
-        """The expression for a value: its variable, or what is to be put in its place."""
-        return self._take(node)
-
     def key_of(self, node: str, counter: str) -> ast.expr:
         """The key that a step of a loop draws from, given that of the loop."""
-        return ast.Tuple([ast.Starred(self._take(node), ast.Load()), name(counter)], ast.Load())
+        return ast.Tuple([ast.Starred(self.take(node), ast.Load()), name(counter)], ast.Load())
 
     def stands_alone(self, node: Node) -> bool:
         """Whether a value is to be computed by a statement of its own."""
@@ -222,19 +209,6 @@ class Body:
         variable = self.namer.variable(title if title.endswith(step) else title + step)
         self.lines += source.assign(variable, value, depth=self.depth)
         self.variables[node] = name(variable)
-
-    def loop_of(self, node: Node) -> Body | None:
-        """What was written for the step of the scan whose derivative a node is part of."""
-        return self._loops.get(node.of or "")
-
-    def comment_on(self, other: Body | None) -> None:
-        """Let statements say which statements of another body they are the gradient of."""
-        self._other = other
-
-    def remember_loop(self, node: Node, inner: Body, title: str) -> None:
-        """Note what was written for a scan, for the comments of its backward loop."""
-        self._loops[node.name] = inner
-        self._statements[node.name] = f"the loop that makes {title}"
 
     # -- statements
 
@@ -272,14 +246,20 @@ class Body:
         return number(value, self.target.module)
 
     def _assign(self, node: Node, value: ast.expr) -> None:
-        variable = self.chosen.get(node.name) or self.namer.variable(node.hint or self.suggestion(node))
-        self._statements[node.name] = f"{variable} = {source.text(value)}"
-        self.explain(node)
+        variable = self._variable_for(node)
+        self.comments.statements[node.name] = f"{variable} = {source.text(value)}"
+        self.lines += self.comments.above(node, self.depth)
+        note = self.comments.shape(node)
         if node.name in self.growing and isinstance(value, ast.BinOp):
-            self.lines += source.augment(variable, value.right, depth=self.depth, note=self._note(node))
+            self.lines += source.augment(variable, value.right, depth=self.depth, note=note)
         else:
-            self.lines += source.assign(variable, value, depth=self.depth, note=self._note(node))
+            self.lines += source.assign(variable, value, depth=self.depth, note=note)
         self.variables[node.name] = name(variable)
+
+    def _variable_for(self, node: Node) -> str:
+        """The variable chosen for a value, or a new one."""
+        title = node.hint or suggestion(self.graph, node, self.variables)
+        return self.chosen.get(node.name) or self.namer.variable(title)
 
     def _names_parts(self, node: Node) -> bool:
         """Whether the diagram names a result of a node that has several, or a variable is chosen for it."""
@@ -295,68 +275,13 @@ class Body:
             if item.name not in self._all_uses:
                 continue
             if names[item.op.index] == "_":
-                chosen = self.chosen.get(item.name)
-                names[item.op.index] = chosen or self.namer.variable(item.hint or self.suggestion(item))
+                names[item.op.index] = self._variable_for(item)
             self.variables[item.name] = name(names[item.op.index])
-            self._inside[item.name] = node.name
-        self.explain(node)
+            self.comments.inside[item.name] = node.name
+        self.lines += self.comments.above(node, self.depth)
         target = ", ".join(names)
-        self._statements[node.name] = f"{target} = {source.text(value)}"
+        self.comments.statements[node.name] = f"{target} = {source.text(value)}"
         self.lines += source.assign(target, value, depth=self.depth)
-
-    def suggestion(self, node: Node) -> str:
-        """A name for a value that nobody named and that is used more than once."""
-        operands = [self.variables.get(o) for o in node.operands]
-        names = [o.id for o in operands if isinstance(o, ast.Name)]
-        if len(names) == 2 and node.op.name == "sub":
-            return f"{names[0]}_minus_{names[1]}"
-        power = operands[1] if len(operands) == 2 and node.op.name == "pow" else None
-        if len(names) == 1 and isinstance(power, ast.Constant) and isinstance(power.value, int):
-            return f"{names[0]}{power.value}" if not names[0][-1].isdigit() else f"{names[0]}_{power.value}"
-        owner = self._owner(node)
-        if not owner and node.op.name == "item":
-            owner = self._owner(self.graph[node.operands[0]])
-        if owner and (node.of is None or node.op.name == "item"):
-            return f"{owner}_{_word(node)}"
-        return node.name
-
-    def _owner(self, node: Node) -> str:
-        """The name of the statement that a value of the forward pass is part of, if it has one."""
-        for _ in range(20):
-            users = [u for u in self.graph.users(node.name) if u.of is None]
-            if not users:
-                return ""
-            node = users[0]
-            if node.hint is not None:
-                return node.hint
-        return ""
-
-    def explain(self, node: Node) -> None:
-        """Above the first line of a backward group: the forward line it is the gradient of."""
-        if node.of is None:
-            return
-        text = self._other.statement_of(node.of) if self._other is not None else ""
-        text = text or self.statement_of(node.of)
-        if text and text != self._last_comment:
-            comment = f"{source.INDENT * self.depth}# {text}"
-            self.lines += ["", comment] if len(comment) <= source.WIDTH else [""]
-            self._last_comment = text
-
-    def statement_of(self, node: str) -> str:
-        """The statement that computes a value, which may stand inside it; empty if there is none."""
-        while node in self._inside:
-            node = self._inside[node]
-        return self._statements.get(node, "")
-
-    def _note(self, node: Node) -> str:
-        """The shape of a value, where it is not that of the value before."""
-        if not isinstance(node.type, TensorType):
-            return ""
-        note = shape_note(node.type)
-        if note == self._last_note or not node.type.shape:
-            return ""
-        self._last_note = note
-        return note
 
     def _expression(self, node: Node) -> ast.expr:
         """The node's form, its operands put in; operands are set apart until it fits."""
@@ -375,7 +300,7 @@ class Body:
             self._set_apart(longest)
         for operand in inline:
             self._pending.pop(operand, None)
-            self._inside[operand] = node.name
+            self.comments.inside[operand] = node.name
         return value
 
     def _form(self, node: Node) -> Any:
@@ -442,13 +367,6 @@ class Body:
         return self.target.wrap(value) if kind == "real" else call(make, value)
 
 
-def _word(node: Node) -> str:
-    """What a value that nobody named is called: what an operation's rule called it, or its operation."""
-    given = node.name.rstrip("0123456789").rstrip("_")
-    made_up = not node.name.isidentifier() or "_" in given or given in OPS
-    return node.op.name if made_up else given
-
-
 def _is_reference(node: ast.expr) -> bool:
     """`W.T`, `self.W.T`: attributes of a variable, and nothing that computes."""
     while isinstance(node, ast.Attribute):
@@ -462,9 +380,3 @@ def _is_number(node: ast.expr) -> bool:
     if isinstance(node, ast.Attribute):
         return isinstance(node.value, ast.Name) and node.attr in ("inf", "nan")
     return isinstance(node, ast.Constant)
-
-
-def shape_note(type: TensorType) -> str:
-    """`(N, 3)`, as Python writes shapes."""
-    sizes = ", ".join(str(d).replace("*", " * ") for d in type.shape)
-    return f"({sizes},)" if len(type.shape) == 1 else f"({sizes})"

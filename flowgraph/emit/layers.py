@@ -173,7 +173,11 @@ def _is_step(graph: Graph, node: Node, paths: dict[str, str], owner: str) -> boo
     alone = len(node.operands) - len(_unpassed(node)) == 1
     if node.name in paths:
         return alone and paths[node.name].startswith(f"{owner}.") and paths[node.name].count(".") == 1
-    return alone and node.op.name != "identity" and bool(node.op.torch_layer([graph[o].type for o in node.operands]))
+    return (
+        alone
+        and node.op.name != "identity"
+        and bool(node.op.torch_layer([graph[o].type for o in node.operands]))
+    )
 
 
 def _add_chain(graph: Graph, chain: list[str], paths: dict[str, str], found: Layers) -> None:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..graph import Node
 from ..ops.scan import Scan
-from ..types import KEY, TensorType
+from ..types import KEY, Dim, TensorType
 from . import source
+from .comments import suggestion
 from .template import attribute, call, name
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class _Loop:
         self.fills = body.target.fills
         self.inner = body.inside(node)
         if node.of is not None:
-            self.inner.comment_on(body.loop_of(node))
+            self.inner.comments.of = body.comments.loops.get(node.of)
         self.wanted = self._wanted()
         """The nodes that take each result which is needed, by its place."""
         self.outputs: dict[int, ast.Name] = {}
@@ -62,7 +63,7 @@ class _Loop:
         gives, follows = op.gives(), op.follows()
         self._name_states(names[0])
         counter = body.counter()
-        body.explain(self.node)
+        body.lines += body.comments.above(self.node, body.depth)
         self._name_outputs(gives)
         for variable, first in zip(self.states, firsts, strict=True):
             body.lines += source.assign(variable, body.take(first), depth=body.depth)
@@ -93,7 +94,8 @@ class _Loop:
         lines = inner.lines[start:]
         body.lines += lines[1:] if lines[0] == "" else lines
         self._finish()
-        body.remember_loop(self.node, inner, self._titles())
+        body.comments.loops[self.node.name] = inner.comments
+        body.comments.statements[self.node.name] = f"the loop that makes {self._titles()}"
 
     def _name_states(self, inputs: Sequence[str]) -> None:
         """Variables for the states; one whose end is asked for has the name of that result."""
@@ -124,7 +126,9 @@ class _Loop:
     def _title(self, taker: Node) -> str:
         """A name for a result that the diagram does not name: that of its node, where it says something."""
         given = taker.name.rstrip("0123456789").rstrip("_")
-        return self.body.suggestion(taker) if given in ("item", "scan") else taker.name
+        if given not in ("item", "scan"):
+            return taker.name
+        return suggestion(self.body.graph, taker, self.body.variables)
 
     def _type(self, place: int) -> TensorType:
         """The type of a sequence of results."""
@@ -135,7 +139,7 @@ class _Loop:
         """An array for a result, whatever it holds; in torch on the device of the sequence."""
         type, target = self._type(place), self.body.target
         kind, module = type.elem.kind, target.module
-        shape = ast.Tuple([self.body.size(d) for d in type.shape], ast.Load())
+        shape = ast.Tuple([self.body.size(d) for d in type.shape if isinstance(d, Dim)], ast.Load())
         dtype = attribute(target.real if kind == "real" else f"{module}.{DTYPES[kind]}")
         if target.key == "numpy":
             return call("np.empty", shape, dtype=dtype)
@@ -225,10 +229,9 @@ class _Loop:
         body = self.body
         length = self.op.length([body.graph[o].type for o in self.node.operands])
         for place, variable in self.outputs.items():
-            values: ast.expr = variable
             if self.op.reverse:
-                values = ast.Subscript(values, ast.Slice(None, None, _minus_one()), ast.Load())
-            made: ast.expr = call("torch.stack", values, dim=ast.Constant(self.op.axis))
+                body.lines += source.expression(call(f"{variable.id}.reverse"), depth=body.depth)
+            made: ast.expr = call("torch.stack", variable, dim=ast.Constant(self.op.axis))
             if length.value is None:
                 made = ast.IfExp(variable, made, self._empty(place))
             body.lines += source.assign(variable.id, made, depth=body.depth)
@@ -243,8 +246,3 @@ def _entry(sequence: ast.expr, axis: int, counter: str) -> ast.expr:
     whole: list[ast.expr] = [ast.Slice() for _ in range(axis)]
     index: Any = name(counter) if not whole else ast.Tuple([*whole, name(counter)], ast.Load())
     return ast.Subscript(sequence, index, ast.Load())
-
-
-def _minus_one() -> ast.expr:
-    return ast.UnaryOp(ast.USub(), ast.Constant(1))
-

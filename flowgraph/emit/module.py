@@ -16,7 +16,8 @@ from ..ops.ambient import draw_key
 from ..ops.control import GIVEN
 from ..types import Dim, TensorType
 from . import source
-from .body import Body, shape_note
+from .body import Body
+from .comments import shape_note
 from .helpers import with_callees
 from .schedule import schedule_forms
 from .template import helper_name, name
@@ -181,7 +182,9 @@ def bind_size_lines(graph: Graph, body: Body, given: Sequence[str]) -> list[str]
             continue
         argument, axis = place
         variable = str(graph[argument].hint)
-        text = f"len({variable})" if axis == 0 else f"{variable}.shape[{axis}]"
+        # torch.export takes what `len` says for a fixed number.
+        is_length = axis == 0 and body.target.key == "numpy"
+        text = f"len({variable})" if is_length else f"{variable}.shape[{axis}]"
         lines.append(f"    {body.size_names[symbol]} = {text}")
     return lines + checks
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 
 from ..graph import Graph, Node, renamed
 from ..naming import CODE_NAMES, Namer, class_name
+from ..ops.ambient import OF_KEY, Key
 from ..text import print_graph
+from ..types import KEY
 
 HOLDERS = ("call", "loop")
 
@@ -70,7 +72,9 @@ def _owning(graph: Graph, node: Node, modules: Modules) -> Node:
     kept: list[int] = []
     for name, slots in zip(inner.inputs, feeds, strict=True):
         params = [graph[node.operands[slot]] for slot in slots]
-        if _is_own(node, str(inner[name].hint), params):
+        if inner[name].type.elem == KEY:
+            own[name] = renamed(inner[name], op=Key(type=OF_KEY))  # PyTorch draws from its own generator
+        elif params[0].op.name == "training" or _is_own(node, str(inner[name].hint), params):
             own[name] = params[0]
         elif len(slots) > 1:
             raise CannotHold
@@ -108,4 +112,5 @@ def _with_params(inner: Graph, own: dict[str, Node], reserved: frozenset[str]) -
         else:
             out.add(node)
     inputs = [name for name in inner.inputs if name not in own]
-    return out.close(inputs, (), list(own), inner.results)
+    params = [name for name, node in own.items() if node.op.name == "param"]
+    return out.close(inputs, (), params, inner.results)

@@ -16,7 +16,8 @@ from ..graph import Graph, Node
 from ..naming import CODE_NAMES, Namer
 from ..types import TensorType
 from . import source
-from .body import Body, Target, shape_note
+from .body import Body, Target
+from .comments import shape_note
 from .helpers import modules_used, paste, with_callees
 from .modes import Modes, bind_modes
 from .module import (

@@ -70,7 +70,8 @@ class ClassWriter:
             else:
                 self.layers.calls[node.name] = node.op.path
             self.layers.modules[node.op.path] = made
-            below = [p for p in self.graph.params if str(self.graph[p].hint).startswith(f"{node.op.path}.")]
+            own = (*self.graph.params, *self.graph.buffers)
+            below = [p for p in own if str(self.graph[p].hint).startswith(f"{node.op.path}.")]
             self.layers.covered.update(below)
 
     def lines(self) -> list[str]:
@@ -96,7 +97,7 @@ class ClassWriter:
         lines = ["    def __init__(self):", "        super().__init__()"]
         own = (*self.graph.params, *self.graph.buffers)
         apart = [self.graph[p] for p in own if p not in self.layers.covered]
-        modules = sorted(self.layers.modules.items(), key=lambda m: m[0].count("."))
+        modules = sorted(self.layers.modules.items(), key=lambda m: (m[0].count("."), self._place(m[0])))
         containers = Containers([*self.layers.modules, *(str(p.hint) for p in apart)])
         for path, made in modules:
             lines += [*containers.lines(path), *module_lines(path, made)]
@@ -114,13 +115,20 @@ class ClassWriter:
             lines += source.expression(register, depth=2)
         return lines
 
+    def _place(self, module: str) -> int:
+        """Which parameter a module's first is: modules stand in the order of the statements."""
+        hints = (str(self.graph[p].hint) for p in self.graph.params)
+        return next((i for i, hint in enumerate(hints) if hint.startswith(f"{module}.")), 0)
+
     def _parameter(self, node: Node) -> list[str]:
         shape = shape_arguments(self.graph, node.type)
         target = source.text(self._access(str(node.hint)))
         init = node.op.init
         if node.op.name == "buffer":
             holder, _, title = str(node.hint).rpartition(".")
-            made = ast.Attribute(access(holder, "_modules") if holder else name("self"), "register_buffer", ast.Load())
+            made = ast.Attribute(
+                access(holder, "_modules") if holder else name("self"), "register_buffer", ast.Load()
+            )
             first = call(f"torch.{init.name}", *shape)
             return source.expression(ast.Call(made, [ast.Constant(title), first], []), depth=2)
         empty = call("torch.empty", *shape)
@@ -170,11 +178,11 @@ class ClassWriter:
         body.device = self._device()
         for argument in takes(self.graph, targets=True):
             body.variables[argument] = name(str(self.graph[argument].hint))
-        for node in body.graph:
-            if node.op.name in ("param", "buffer"):
-                body.variables[node.name] = self._access(str(node.hint))
-            elif node.op.name == "training":
-                body.variables[node.name] = attribute("self.training")
+        for leaf in body.graph:
+            if leaf.op.name in ("param", "buffer"):
+                body.variables[leaf.name] = self._access(str(leaf.hint))
+            elif leaf.op.name == "training":
+                body.variables[leaf.name] = attribute("self.training")
         for node, variable in self.constants.items():
             body.variables[node] = ast.Attribute(name("self"), variable, ast.Load())
         return body
@@ -292,7 +300,7 @@ class TorchBody(Body):
         labels = [r.label for r in node.op.graph.results]
         going = []
         for label, operand in zip(labels, node.operands, strict=False):
-            value = self._take(operand)
+            value = self.take(operand)
             if isinstance(value, ast.Name) and self.graph.use_count(operand) == 1:
                 going.append(value.id)  # nothing else reads it: it becomes what goes round
                 continue
@@ -310,7 +318,7 @@ class TorchBody(Body):
 
     def _variable(self, operand: str) -> ast.expr:
         """A value that a loop uses in every round, computed before it."""
-        value = self._take(operand)
+        value = self.take(operand)
         if isinstance(value, (ast.Name, ast.Attribute, ast.Constant)):
             return value
         variable = self.namer.variable(self.graph[operand].hint or operand)

@@ -8,18 +8,20 @@ parameters are made once and named after the statement, as those of any layer's 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 from ..errors import Span, shorten
-from ..graph import Graph, Result, renamed, with_subgraphs
+from ..graph import Graph, Result, with_subgraphs
 from ..ops import OPS
 from ..ops.derivative import REQUESTS
 from ..ops.scan import Scan
 from ..passes.infer import InferTypes
 from ..syntax import Call, Expr, Name
-from ..types import REAL, Mismatch, TensorType, TupleType, describe
-from .apply import Target, find_target
-from .blocks import Definition, ToldFromOutside, inside, scope_sizes
+from ..types import Mismatch, TensorType, TupleType, describe
+from .apply import Target, find_target, signature
+from .blocks import Definition, inside, scope_sizes
+from .calls import signature as signature_of
 from .calls import slots_of
 from .forms import dotted
 from .local import tensor_of, type_of
@@ -44,6 +46,7 @@ def scan(
     given = [*([] if piped is None else [piped]), *call.args]
     name = _callee(scope, call, given)
     nodes = yield expressions._all(given[1:], statement(base, None))
+    nodes[1:] = [_as_real(scope, n, arg.span) for n, arg in zip(nodes[1:], given[2:], strict=True)]
     types = [tensor_of(scope, node, arg.span) for node, arg in zip(nodes, given[1:], strict=True)]
     if not types[0].shape:
         scope.found.report(
@@ -96,6 +99,14 @@ def _callee(scope: Scope, call: Call, given: Sequence[Expr]) -> str:
     raise Skip
 
 
+def _as_real(scope: Scope, node: str, place: Span) -> str:
+    """A first value that is written as a whole number, as a real: what follows it hardly is one."""
+    made = scope.nodes.get(node)
+    if made is None or made.op.name != "const" or tensor_of(scope, node, place).elem.kind != "int":
+        return node
+    return scope.add(made.op.as_kind("real"), (), span=made.span)
+
+
 def _argument_names(target: Target | None) -> list[str]:
     """What the callee calls its arguments."""
     if isinstance(target, Layer):
@@ -114,17 +125,43 @@ class _Step:
         self.target = find_target(scope, name)
         self.inputs: list[str] = []
         """The nodes of the entry, then of the states."""
-        self.child: Scope = inside(scope, call, call.span, "in this `scan`", is_open=True)
+        self.child: Scope = inside(scope, call, call.span, "", is_open=True)
+        self.child.found = scope.found  # what is wrong with the call is told at its place anyway
 
     def open(self, types: Sequence[TensorType]) -> None:
         """Make the inputs: an entry of the sequence, and the states."""
         titles = _argument_names(self.target)
+        self._check_count(titles, len(types))
         titles += ["x", "state", *(f"state_{i}" for i in range(2, len(types)))][len(titles) :]
         kinds = [TensorType(types[0].elem, types[0].shape[1:]), *types[1:]]
         for index, (title, type, arg) in enumerate(zip(titles, kinds, self.given[1:], strict=False)):
             node = self.child.add(OPS["input"](type=type), hint=title, span=arg.span)
             self.inputs.append(node)
             self.child.symbols[_hidden(index)] = Symbol("input", title, arg.span, node=node, type=type)
+
+    def _check_count(self, titles: Sequence[str], count: int) -> None:
+        """Report E0401 and raise Skip where a block or an operation takes more values, or fewer."""
+        if isinstance(self.target, Layer):
+            return  # the call that it is an application of has some of the arguments
+        if isinstance(self.target, Definition):
+            least = sum(p.default is None for p in self.target.statement.params)
+            most: float = len(titles)
+            how = signature(self.target.statement)
+        else:
+            assert isinstance(self.target, type)
+            least = sum(not s.endswith("?") for s in slots_of(self.target))
+            most = inf if self.target.variadic() else len(titles)
+            how = signature_of(self.target)
+        if least <= count <= most:
+            return
+        self.scope.found.report(
+            "E0401",
+            f"`{shorten(self.name)}` is repeated with the wrong number of states",
+            self.call.span,
+            f"{_counted(count - 1, 'first value')} here",
+            help=f"it is called as `{how}`, with an entry of the sequence and then the states",
+        )
+        raise Skip
 
     def called(self, expressions: Any, statement: Any, base: str) -> Steps:
         """The nodes of the next states. Reports E0401 and raises Skip where they are too few or many."""
@@ -148,7 +185,7 @@ class _Step:
 
     def close(self, made: Sequence[str]) -> tuple[Graph, list[str]]:
         """The typed graph of a step, and the values outside that all steps share."""
-        self._settle(made)
+        self._hold_states(made)
         child = self.child
         graph = Graph(self.name.replace(".", "_"), sizes=scope_sizes(child))
         for name in in_order(child):
@@ -158,10 +195,9 @@ class _Step:
         following = [Result("output", title, n) for title, n in zip(titles, made, strict=True)]
         given = [Result("output", f"{title}s", n) for title, n in zip(titles, made, strict=True)]
         graph.close([*states, entry, *child.captured], (), (), [*following, *given])
-        assert isinstance(child.found, ToldFromOutside)
-        before = child.found.outer.error_count
+        before = child.found.error_count
         typed = InferTypes(child.found).run(graph)
-        if child.found.outer.error_count > before:
+        if child.found.error_count > before:
             raise Skip
         self._refuse_coupling(typed)
         return unwrapped(typed), list(child.captured.values())
@@ -182,24 +218,10 @@ class _Step:
         )
         raise Skip
 
-    def _settle(self, made: Sequence[str]) -> None:
-        """Hold the next states against those before: a whole number becomes real, a shape stays."""
-        child = self.child
-        for _ in made:
-            following = [tensor_of(child, name, self.call.span) for name in made]
-            changed = False
-            for node, type in zip(self.inputs[1:], following, strict=True):
-                old = child.nodes[node].op.type
-                if type.elem.kind == "real" and old.elem.kind in ("int", "bool"):
-                    op = OPS["input"](type=TensorType(REAL, old.shape))
-                    child.nodes[node] = renamed(child.nodes[node], op=op)
-                    child.types.clear()
-                    changed = True
-            if not changed:
-                break
-        pairs = zip(self.inputs[1:], made, self.given[2:], strict=True)
-        for state, name, arg in pairs:
-            self._need_same(state, tensor_of(child, name, self.call.span), arg.span)
+    def _hold_states(self, made: Sequence[str]) -> None:
+        """Hold the next states against those before."""
+        for state, name, arg in zip(self.inputs[1:], made, self.given[2:], strict=True):
+            self._need_same(state, tensor_of(self.child, name, self.call.span), arg.span)
 
     def _need_same(self, state: str, type: TensorType, place: Span) -> None:
         """Report E0310 or E0303 and raise Skip where a state would change its type."""
@@ -216,7 +238,9 @@ class _Step:
             return
         before, after = describe(old), describe(type)
         cure = "a state keeps its shape from step to step: change its first value, or what is repeated"
-        if same_kind and old.elem.kind == "real" and type.shape:
+        if not same_kind:
+            cure = f"a state keeps its kind from step to step: make the first value {type.elem.kind}"
+        elif old.elem.kind == "real" and type.shape:
             cure += f"; `zeros({', '.join(map(str, type.shape))})` would fit"
         self.scope.found.report(
             "E0310" if same_kind else "E0303",

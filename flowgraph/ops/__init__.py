@@ -6,6 +6,7 @@ from . import (  # noqa: F401
     arithmetic,
     attention,
     axes,
+    batch_standardize,
     batchnorm,
     cell,
     class_loss,

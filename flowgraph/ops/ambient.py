@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..types import BOOL, KEY, TensorType, Type, Unifier
 from .base import Batching, NonDifferentiable, Value
 from .declared import Ints
@@ -24,7 +26,7 @@ class Training(Leaf):
     """Whether the call is for training; it is not unless it says so."""
 
     def evaluate(self, arrays: Sequence[Any], types: Sequence[Any], sizes: Mapping[str, int]) -> Any:
-        return False
+        return np.False_
 
 
 class Key(Leaf):
@@ -34,7 +36,7 @@ class Key(Leaf):
     """
 
     def evaluate(self, arrays: Sequence[Any], types: Sequence[Any], sizes: Mapping[str, int]) -> Any:
-        return ()
+        return np.array([], dtype=np.int64)
 
 
 class Buffer(Leaf):
@@ -60,7 +62,7 @@ class Stream(NonDifferentiable):
         return f"(*key, {', '.join(map(str, self.path))})"
 
     def evaluate(self, arrays: Sequence[Any], types: Sequence[Any], sizes: Mapping[str, int]) -> Any:
-        return (*arrays[0], *self.path) if len(arrays[0]) else ()
+        return np.array([*arrays[0], *self.path], dtype=np.int64) if len(arrays[0]) else arrays[0]
 
     def batch(self, b: Batching, values: Sequence[Value], types: Sequence[TensorType]) -> Value:
         return b.apply(self, *values)

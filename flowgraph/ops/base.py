@@ -118,6 +118,8 @@ class Op(Declared):
     """When it draws random numbers: "always", in "training", or never."""
     title: ClassVar[str] = ""
     """What draws them, in messages."""
+    torch_draw: ClassVar[str] = ""
+    """The function of PyTorch's that its torch form draws by."""
     attrs_first: ClassVar[bool] = False
     """Whether positional attrs come before the operands in a call, as in einsum."""
     formula: ClassVar[str] = ""
@@ -219,6 +221,14 @@ class Op(Declared):
         Asked where types are known; what only data tell is required of them.
         """
         return []
+
+    def drawn(self, key: Any, shape: tuple[int, ...]) -> Any:
+        """The array that its numpy form draws from a key, in the place of what `torch_draw` gives."""
+        raise OpDefinitionError(f"{self.name} draws nothing")
+
+    def least_rows(self, types: Sequence[Any]) -> int:
+        """How many examples a batch in training must have, given the operands' types per example."""
+        return 0
 
     def kept(self, buffers: Mapping[int, Value], *xs: Value) -> Mapping[int, Value]:
         """What it makes of its buffers in training, by slot; given as they are by then."""

@@ -237,8 +237,7 @@ def _shapes(cls: type[Op]) -> Iterator[str]:
     seen = set()
     for sample in cls.samples:
         case = _Case(cls, sample)
-        passed = [a for a in sample.args if a.kind not in ("mode", "key")]
-        given = ", ".join(type_in_words(arg.type) for arg in passed) or "nothing"
+        given = ", ".join(type_in_words(arg.type) for arg in sample.passed) or "nothing"
         attrs = ", ".join(f"{k}={setting_text(v)}" for k, v in sample.attrs.items())
         line = f"{given} -> {_type(case.node.type)}" + (f"   with {attrs}" if attrs else "")
         if line not in seen:

@@ -57,6 +57,7 @@ class Normal(Draw):
 
     std: float = 1.0
     title = "normal"
+    torch_draw = "randn"
     formula = "N(0, std^2)"
     latex = r"\mathcal{{N}}(0, {std}^2)"
     numpy = "np.asarray(np.random.default_rng(key).normal(0, std, shape), dtype=real)"
@@ -84,6 +85,9 @@ class Normal(Draw):
         drawn = "torch.randn(shape, dtype=real)"
         return drawn if self.std == 1 else f"std * {drawn}"
 
+    def drawn(self, key: Any, shape: tuple[int, ...]) -> Any:
+        return np.random.default_rng(key).standard_normal(shape)
+
 
 class Uniform(Draw):
     """Random numbers, uniformly distributed between two bounds, drawn afresh at each call.
@@ -94,6 +98,7 @@ class Uniform(Draw):
     a: float = 0.0
     b: float = 1.0
     title = "uniform"
+    torch_draw = "rand"
     formula = "U(a, b)"
     latex = r"\mathcal{{U}}({a}, {b})"
     numpy = "np.asarray(np.random.default_rng(key).uniform(a, b, shape), dtype=real)"
@@ -123,7 +128,11 @@ class Uniform(Draw):
         drawn = "torch.rand(shape, dtype=real)"
         if (self.a, self.b) == (0, 1):
             return drawn
-        return f"{drawn} * (b - a) + a" if self.a else f"b * {drawn}"
+        scaled = f"{self.b - self.a!r} * {drawn}"
+        return scaled + (f" + {self.a!r}" if self.a > 0 else f" - {-self.a!r}" if self.a else "")
+
+    def drawn(self, key: Any, shape: tuple[int, ...]) -> Any:
+        return np.random.default_rng(key).random(shape)
 
 
 # ---------------------------------------------------------------------------------------
@@ -155,6 +164,7 @@ class OfEach(Op, abstract=True):
     ambient = ("train", "key")
     draws = "training"
     title = "dropout"
+    torch_draw = "dropout"
     p: float = 0.5
     samples: ClassVar[Sequence[Sample]] = ()
 
@@ -167,6 +177,9 @@ class OfEach(Op, abstract=True):
 
     def batch(self, b: Batching, values: Sequence[Value], types: Sequence[TensorType]) -> Value:
         return b.apply(self, b.spread(values[0], types[0]), *values[1:])
+
+    def drawn(self, key: Any, shape: tuple[int, ...]) -> Any:
+        return dropout_mask(np.ones(shape), True, key, self.p)
 
     def evaluate(self, arrays: Sequence[Any], types: Sequence[Any], sizes: Mapping[str, int]) -> Any:
         if arrays[1]:

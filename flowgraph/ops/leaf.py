@@ -119,7 +119,9 @@ class Const(Op):
         return np.asarray(data, dtype=DTYPES[self.kind or _kind(self.value)])
 
 
-DTYPES: dict[str, Any] = {"real": np.float64, "int": np.int64, "class": np.int64, "bool": np.bool_}
+DTYPES: dict[str, Any] = {
+    "real": np.float64, "int": np.int64, "class": np.int64, "bool": np.bool_, "key": np.int64
+}  # fmt: skip
 """The simulator's dtype of each element type."""
 
 
@@ -321,7 +323,7 @@ def batch_mean(values):
 
 def batch_mean_torch(values):
     """Mean over the batch, 0 for an empty one."""
-    return values.sum() / max(len(values), 1)
+    return values.sum() / max(values.shape[0], 1)
 
 
 class BatchMean(LinearMap):

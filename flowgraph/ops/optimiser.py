@@ -82,6 +82,8 @@ class Setting(Declared):
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if number and value not in allowed:
                 found.append(f"`{name}` of `{self.name}` must be {allowed}, and it is {value}")
+            elif number and math.isinf(value):
+                found.append(f"`{name}` of `{self.name}` must be a finite number, and it is {value}")
         return found
 
 

@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from ..types import BOOL, Dim, Elem, TensorType
+from ..types import BOOL, REAL, Dim, Elem, TensorType
 
 
 @dataclass(frozen=True)
 class Arg:
     """A sample operand: a shape and where its entries are drawn from.
 
-    kind: "real", "int", "bool", "class", or what a call gives: "mode" (whether it is for training;
-    it is not) and "key" (of random draws). avoid: points (kinks, poles) that entries keep a
-    distance of 0.05 from. distinct: no two entries closer than 0.05 (for max and the like).
+    kind: "real", "int", "bool" or "class"; "buffer", reals that no derivative is taken by; or what a
+    call gives: "mode" (whether it is for training) and "key" (of random draws). avoid: points (kinks,
+    poles) that entries keep a distance of 0.05 from. distinct: no two entries closer than 0.05 (for
+    max and the like).
     """
 
     shape: tuple[int, ...] = ()
@@ -30,15 +31,14 @@ class Arg:
     @property
     def type(self) -> TensorType:
         elem = Elem(self.kind, Dim.of(self.classes)) if self.kind == "class" else Elem(self.kind)
-        if self.kind == "mode":
-            return TensorType(BOOL)
+        elem = {"mode": BOOL, "buffer": REAL}.get(self.kind, elem)
         return TensorType(elem, tuple(Dim.of(n) for n in self.shape))
 
     def draw(self, rng: np.random.Generator, lead: tuple[int, ...] = ()) -> np.ndarray:
         """An array of this shape after the leading axes."""
         shape = (*lead, *self.shape)
         if self.kind in ("mode", "key"):
-            return np.array([7, 1]) if self.kind == "key" else np.array(False)
+            return np.array([7, 1]) if self.kind == "key" else np.array(self.high > 0)
         if self.kind == "bool":
             return rng.integers(0, 2, shape).astype(bool)
         if self.kind == "class":
@@ -66,8 +66,16 @@ def klass(count: int, *shape: int) -> Arg:
     return Arg(shape, kind="class", classes=count)
 
 
-MODE, DRAWN_FROM = Arg(kind="mode"), Arg(kind="key")
-"""The operands that the call of an emitted function gives."""
+MODE, TRAIN, DRAWN_FROM = Arg(kind="mode", high=0), Arg(kind="mode"), Arg(kind="key")
+"""The operands that the call of an emitted function gives: outside training, in it; a key."""
+
+UNPASSED = ("mode", "key", "buffer")
+"""The kinds of operands that no call in a diagram passes."""
+
+
+def buffer(*shape: int) -> Arg:
+    """A buffer of positive numbers."""
+    return Arg(shape, low=0.5, kind="buffer")
 
 
 class Sample:
@@ -76,6 +84,11 @@ class Sample:
     def __init__(self, *args: Arg, **attrs: Any) -> None:
         self.args = args
         self.attrs = attrs
+
+    @property
+    def passed(self) -> list[Arg]:
+        """The operands that a call in a diagram passes, and the parameters it makes."""
+        return [arg for arg in self.args if arg.kind not in UNPASSED]
 
     def __repr__(self) -> str:
         return (

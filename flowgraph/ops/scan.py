@@ -104,7 +104,7 @@ class Scan(Holder):
         is_key = [self.graph[name].type.elem == KEY for name in self.parts(self.graph.inputs)[2]]
         for step in reversed(steps) if self.reverse else steps:
             entries = [s[(slice(None),) * self.axis + (step,)] for s in sequences]
-            same = [(*v, step) if k and len(v) else v for v, k in zip(shared, is_key, strict=True)]
+            same = [np.append(v, step) if k and len(v) else v for v, k in zip(shared, is_key, strict=True)]
             found = applied(self.graph, [*states, *entries, *same], sizes)
             found = found if isinstance(found, tuple) else (found,)
             states = list(found[: self.states])

@@ -23,7 +23,8 @@ from ..ops.scan import Scan
 from ..types import TensorType, TupleType
 from .base import Pass
 from .inline import Inline
-from .scans import Joined, joined, prepare, push_scan, result_taken, settle
+from .scan_jvp import Joined, joined, push_scan, result_taken
+from .scan_vjp import prepare, settle
 
 MAX_EXPANSIONS = 20
 

@@ -105,7 +105,8 @@ class _Batcher:
         batched = _Batcher(inner, self.size, [inner.inputs[i] for i in carried]).inner()
         op = node.op.over_batch(batched)
         type = op.result_type([self.out[o].type for o in operands])
-        self.out.add(Node(node.name, op, tuple(operands), type, node.hint, node.span))
+        of = None if node.of is None else self.new.get(node.of, node.of)
+        self.out.add(Node(node.name, op, tuple(operands), type, node.hint, node.span, of))
         self.carries.add(node.name)
         return node.name
 

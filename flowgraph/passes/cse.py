@@ -13,6 +13,9 @@ from ..graph import Graph, Node
 from .base import Pass
 from .rewrite import rewrite
 
+APART = ("input", "target", "param", "buffer", "zeros", "zeros_like")
+"""Leaves, which are different things; and zeros, which cost nothing and may each be added to in place."""
+
 
 @dataclass(frozen=True)
 class Cse(Pass):
@@ -24,7 +27,7 @@ class Cse(Pass):
         seen: dict[Any, str] = {}
 
         def rule(out: Graph, node: Node) -> Node | str:
-            if node.op.name in ("input", "target", "param", "buffer"):
+            if node.op.name in APART:
                 return node
             key = (node.op, node.operands)
             if node.hint is None and key in seen:

@@ -23,13 +23,13 @@ from ..graph import Builder, Graph, Node, Result, renamed
 from ..ops import OPS
 from ..ops.base import Composite, Value, constant, fn
 from ..ops.derivative import Grad, Request
-from ..ops.scan import Scan
 from ..types import TensorType
 from .autodiff import expand_composites, pull_back, push
 from .base import Pass
 from .infer import view
 from .inline import Inline
-from .scans import prepare
+from .scan_vjp import prepare
+from .scans import undifferentiated
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class _Expansion:
     def _named(self, node: Node) -> Node:
         """The node under its final name, and so its operands; no part of a backward pass."""
         operands = tuple(self.names.get(o, o) for o in node.operands)
-        op = node.op.with_attrs(pull=None) if isinstance(node.op, Scan) else node.op
+        op = undifferentiated(node.op) if node.op.subgraphs() else node.op
         return renamed(node, name=self.names.get(node.name, node.name), op=op, operands=operands, of=None)
 
     def _result(self, result: Result) -> Result:

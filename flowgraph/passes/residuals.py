@@ -19,7 +19,7 @@ from ..ops.base import Value, fn
 from ..types import TensorType
 from .autodiff import expand_composites, pull_back
 from .inline import Inline
-from .scans import prepare, settle
+from .scan_vjp import prepare, settle
 
 FREE = ("const", "size_value")
 """Leaves that either half writes for itself."""

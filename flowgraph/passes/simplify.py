@@ -72,7 +72,12 @@ def _part(out: Graph, node: Node) -> Node | str:
 
 def _filled(out: Graph, node: Node) -> Node:
     """An array of one number repeated in every entry, made in its full shape at once."""
-    source = out[node.operands[0]].op
+    given = out[node.operands[0]]
+    source = given.op
+    if source.name == "zeros_like":
+        if node.op.name == "zeros_like":
+            return renamed(node, operands=given.operands)
+        source = Zeros(shape=())
     if not isinstance(source, Filled):
         return node
     kind = source if node.op.name == "expand" else Zeros(shape=())

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Graph, Node
+from ..ops.ambient import draw_key
 from ..ops.control import evaluate_nodes
 from ..ops.leaf import DTYPES
 from ..types import Dim, TensorType
@@ -29,8 +30,8 @@ class ShapeClash(Exception):
 def simulate(graph: Graph, values: Mapping[str, Any]) -> dict[str, Any]:
     """The value of every node by name; without what needs a value that is not given.
 
-    values: one for each input, target and param that is used, of the shape its type says;
-    symbolic sizes are read off them. Raises ShapeClash.
+    values: one for each input, target, param and buffer that is used, of the shape its type says,
+    and those of `mode_values`; symbolic sizes are read off them. Raises ShapeClash.
     """
     sizes = bind_sizes(graph, values)
     given = {node.name: as_array(node, values[node.name]) for node in graph if node.name in values}
@@ -41,6 +42,20 @@ def simulate(graph: Graph, values: Mapping[str, Any]) -> dict[str, Any]:
             raise ShapeClash("", f"the values hold an index that is out of range: {error}") from None
 
 
+def mode_values(
+    graph: Graph, *, train: bool = False, rng: np.random.Generator | None = None
+) -> dict[str, Any]:
+    """The values of the leaves that say whether a call trains, and what it draws from.
+
+    rng: gives the key of the call as it does in emitted code; without it nothing can be drawn.
+    """
+    values: dict[str, Any] = {n.name: np.bool_(train) for n in graph if n.op.name == "training"}
+    keys = [n.name for n in graph if n.op.name == "key"]
+    if keys and rng is not None:
+        values |= dict.fromkeys(keys, np.array(draw_key(rng, "the simulator")))
+    return values
+
+
 def as_array(node: Node, value: Any) -> np.ndarray:
     """A value as the array the simulator works with."""
     return np.asarray(value, dtype=DTYPES[node.type.elem.kind])
@@ -49,7 +64,7 @@ def as_array(node: Node, value: Any) -> np.ndarray:
 def bind_sizes(graph: Graph, values: Mapping[str, Any]) -> dict[str, int]:
     """The symbolic sizes, read off the shapes of the values. Raises ShapeClash."""
     sizes: dict[str, int] = {}
-    for name in (*graph.inputs, *graph.targets, *graph.params):
+    for name in (*graph.inputs, *graph.targets, *graph.params, *graph.buffers):
         if name in values:
             _bind_shape(name, graph[name].type, np.shape(values[name]), sizes)
     for requirement in graph.requires:

@@ -1,12 +1,13 @@
 """The step at which a run went wrong: taken again from the last good state, and looked into.
 
 Assumes that the same steps from the same state go wrong again. Promises the error of
-`explain_divergence`, and the learner in whatever state this took.
+`explain_divergence`, and the learner in whatever state this took; or the error of an example that
+no engine can compute.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,10 @@ import numpy as np
 from ..data.batches import MemoryExamples
 from ..data.order import epoch_order, place_of, split_rows
 from ..errors import FlowError, fail
+from ..ops.control import GIVEN
+from ..passes.simulate import ShapeClash, mode_values, simulate
 from .divergence import explain_divergence
+from .evaluate import count_of
 from .learner import Batch, Learner
 from .plan import Plan
 from .subject import Subject
@@ -69,6 +73,37 @@ def diverged(
     )
 
 
+def unfit(
+    diagram: Subject, params: Arrays, batches: Iterable[Batch], what: str, rows: Sequence[int] | None = None
+) -> FlowError | None:
+    """The error (E0503) of the first example with an index beyond what it points into, None without one.
+
+    what: the batches, in words. rows: the number of each example of the only batch in the data.
+    """
+    graph = diagram.batched()
+    leaves = {str(node.hint): node.name for node in graph if node.op.name in GIVEN}
+
+    def clash(batch: Batch) -> ShapeClash | None:
+        given = {**params, **batch}
+        try:
+            values = {node: given[name] for name, node in leaves.items() if name in given}
+            simulate(graph, values | mode_values(graph, train=True, rng=np.random.default_rng(0)))
+        except ShapeClash as found:
+            return found
+        return None
+
+    for batch in batches:
+        if clash(batch) is None:
+            continue
+        for row in range(count_of(batch)):
+            found = clash({name: array[row : row + 1] for name, array in batch.items()})
+            if found is not None:
+                which = f"example {row} of {what}" if rows is None else f"example {rows[row]}"
+                cure = "change such rows, or what the index points into"
+                return fail("E0503", f"{found} ({which})", help=cure, path=diagram.source.path)
+    return None
+
+
 def _explained(diagram: Subject, plan: Plan, opened: Opened, step: _Step, before: _Step | None) -> FlowError:
     found = explain_divergence(
         diagram.expanded,
@@ -78,17 +113,18 @@ def _explained(diagram: Subject, plan: Plan, opened: Opened, step: _Step, before
         step=step.number,
         loss=step.loss,
         dtype=plan.dtype,
-        rows=_row_numbers(opened, plan, step.number),
+        rows=row_numbers(opened, plan, step.number),
         previous=None if before is None else (before.params, before.batch),
         gradient_graph=diagram.differentiated(0),
         training=plan.training,
+        seed=plan.seed,
         path=diagram.source.path,
     )
     return FlowError([found])
 
 
-def _row_numbers(opened: Opened, plan: Plan, step: int) -> list[int] | None:
-    """The numbers, from 1, that the rows of a batch have in the data; None where that is not known."""
+def row_numbers(opened: Opened, plan: Plan, step: int) -> list[int] | None:
+    """The numbers, from 0, that the rows of a batch have in the data; None where that is not known."""
     if not isinstance(opened.train, MemoryExamples):
         return None
     count = opened.train.count
@@ -99,4 +135,4 @@ def _row_numbers(opened: Opened, plan: Plan, step: int) -> list[int] | None:
     if opened.valid is not None:
         total = count + opened.valid.count
         rows = split_rows(count / total, total)[0][rows]
-    return [int(row) + 1 for row in rows]
+    return rows.tolist()

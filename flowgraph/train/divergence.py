@@ -22,6 +22,7 @@ from ..ops.control import GIVEN
 from ..ops.describe import INFIX
 from ..passes.inline import Inline
 from ..types import shape_text
+from .learner import STEPPING
 from .trace import Origin, Trace
 
 Arrays = Mapping[str, np.ndarray]
@@ -46,6 +47,7 @@ def explain_divergence(
     previous: tuple[Arrays, Arrays] | None = None,
     gradient_graph: Graph | None = None,
     training: Training | None = None,
+    seed: int = 0,
     path: str = "",
 ) -> Diagnostic:
     """The error (E0805) that says where a run's first infinity or non-number arose.
@@ -55,17 +57,18 @@ def explain_divergence(
     step by name, [N, *shape]. step: how many steps were taken before. loss: what the run found;
     where it is finite, a parameter was not after the step.
     dtype: of the run, float32 or float64. rows: the number of each example of the batch in the
-    data, counted from 1. previous: parameters and batch of the step before. gradient_graph:
+    data, counted from 0. previous: parameters and batch of the step before. gradient_graph:
     `Diagram.differentiated(0)`, to look for the cause in a gradient. training: optimiser and
-    settings of the run. path: of the diagram, where no place in it can be named.
+    settings of the run. seed: of its draws, which are those of the numpy target. path: of the
+    diagram, where no place in it can be named.
     """
-    case = _Case(graph, step, loss, dtype, rows, previous, gradient_graph, training, path)
-    forward = Trace(Inline().run(batched), params, batch, dtype)
+    case = _Case(graph, step, loss, dtype, rows, previous, gradient_graph, training, path, seed)
+    forward = Trace(Inline().run(batched), params, batch, dtype, case.rng(step))
     origin = forward.origin(r.node for r in batched.results_of("loss"))
     if origin is None:
         return case.of_own_gradient(params, batch)
     role = origin.node.op.name
-    if role == "param":
+    if role in ("param", "buffer"):
         return case.of_parameter(origin)
     if role in GIVEN:
         return case.of_data(origin)
@@ -85,14 +88,24 @@ class _Case:
     gradient_graph: Graph | None
     training: Training | None
     path: str
+    seed: int = 0
+
+    def rng(self, step: int) -> np.random.Generator:
+        """What a step of the numpy target draws from."""
+        return np.random.default_rng([self.seed, step, STEPPING])
 
     # -- the kinds of causes
 
     def of_data(self, origin: Origin) -> Diagnostic:
         """An input or target is not finite itself."""
-        what = f"the {origin.node.op.name} `{self._name(origin)}` is {origin.value}{self._example(origin)}"
+        what = f"the {origin.node.op.name} `{self._name(origin)}` is {origin.value}"
+        label = "not a finite number in the data"
         cure = "leave such rows out of the data, or fill the values in; `--allow-nan` let them pass"
-        return self._diagnostic(what, origin.node, "not a finite number in the data", cure)
+        if np.isfinite(origin.value):
+            what += f" (more than {self.dtype} holds)"
+            label = f"too large for {self.dtype}"
+            cure = "scale the data, or compute in float64 (`--dtype float64`)"
+        return self._diagnostic(what + self._example(origin), origin.node, label, cure)
 
     def of_operation(self, graph: Graph, origin: Origin, params: Arrays) -> Diagnostic:
         """The value of an operation is not finite."""
@@ -118,7 +131,7 @@ class _Case:
         if self.previous is None:
             what = f"the param `{name}` is {origin.value}"
             return self._diagnostic(what, node, "from here on", "look at its first value, or at --params")
-        before = self._gradient_origin(*self.previous)
+        before = self._gradient_origin(*self.previous, self.step - 1)
         if before is not None:
             what = f"the step before made the param `{name}` {origin.value}: "
             return replace(self, rows=None)._of_gradient(*before, what, self.previous[0])
@@ -127,7 +140,7 @@ class _Case:
 
     def of_own_gradient(self, params: Arrays, batch: Arrays) -> Diagnostic:
         """The simulator finds the loss finite: perhaps its gradient is not."""
-        found = self._gradient_origin(params, batch)
+        found = self._gradient_origin(params, batch, self.step)
         if found is not None:
             return self._of_gradient(*found, "", params)
         if np.isfinite(self.loss):
@@ -142,11 +155,11 @@ class _Case:
         wider = "compute in float64 (`--dtype float64`), or " if self.dtype == "float32" else ""
         return self._diagnostic(what, None, "", wider + self._slower())
 
-    def _gradient_origin(self, params: Arrays, batch: Arrays) -> tuple[Trace, Origin] | None:
+    def _gradient_origin(self, params: Arrays, batch: Arrays, step: int) -> tuple[Trace, Origin] | None:
         """Where the gradient of the loss is not finite."""
         if self.gradient_graph is None:
             return None
-        trace = Trace(Inline().run(self.gradient_graph), params, batch, self.dtype)
+        trace = Trace(Inline().run(self.gradient_graph), params, batch, self.dtype, self.rng(step))
         origin = trace.origin(r.node for r in trace.graph.results_of("gradient"))
         return None if origin is None else (trace, origin)
 
@@ -236,8 +249,8 @@ class _Case:
         """Which example it is, and how many more there are: ", example 17 and 2 more"."""
         if origin.example is None:
             return ""
-        number = origin.example + 1
-        which = f"example {number} of the batch" if self.rows is None else f"example {self.rows[number - 1]}"
+        row = origin.example
+        which = f"example {row} of the batch" if self.rows is None else f"example {self.rows[row]}"
         more = f" and {origin.examples - 1} more" if origin.examples > 1 else ""
         return f", {which}{more}"
 

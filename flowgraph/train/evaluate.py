@@ -25,7 +25,7 @@ MOST_ENTRIES = 2**20
 
 def loss_by(graph: Graph) -> str:
     """How the loss is made of its rows: mean, sum, or both where it has terms of either kind."""
-    of_rows = {*graph.inputs, *graph.targets}
+    of_rows = {*graph.inputs, *graph.targets, *(n.name for n in graph if n.op.name == "key")}
     kinds = {r.by for r in graph.results_of("loss") if graph.ancestors([r.node]) & of_rows}
     return "both" if len(kinds) > 1 else next(iter(kinds), "mean")
 

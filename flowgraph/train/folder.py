@@ -109,6 +109,11 @@ class RunFolder:
             raise self._refused(why, "give another folder with --out")
         if not resume:
             raise self._refused("holds a run already", "go on with it by --resume, or give another folder")
+        if MODEL in own and not any(NAME.fullmatch(name) for name in own):
+            # It is written after a checkpoint: somebody has removed those.
+            why = f"holds `{MODEL}` and no checkpoint to go on from, and a new run would write over it"
+            cure = f"put a checkpoint back, or start from it in another folder: --params {self.path / MODEL}"
+            raise self._refused(why, cure)
 
     def _is_run(self, own: Iterable[str]) -> bool:
         """Whether the files with our names are a run's: there is a checkpoint, or a config.json of ours."""

@@ -16,6 +16,10 @@ Batch = Mapping[str, np.ndarray]
 """The rows of one step: every input and target by name, [N, *shape], float64, int64 or bool."""
 
 
+STEPPING, EVALUATING = 1, 2
+"""What the draws of a step, and of an evaluation after it, are told apart by: (seed, step, this)."""
+
+
 class Learner(Protocol):
     """One diagram being trained by one target."""
 
@@ -43,11 +47,11 @@ class Learner(Protocol):
         ...
 
     def params(self) -> dict[str, np.ndarray]:
-        """Every parameter, frozen ones too, by the diagram's names, in the run's dtype."""
+        """Every parameter, frozen ones and buffers too, by the diagram's names, in the run's dtype."""
         ...
 
     def state(self) -> dict[str, np.ndarray]:
-        """All that is needed to go on: parameters, the optimiser's memory, the number of steps."""
+        """All that is needed to go on: parameters, buffers, the optimiser's memory, the number of steps."""
         ...
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 
 from ..errors import FlowError
 from .checkpoint import Checkpoint, write_checkpoint
-from .culprit import all_finite, diverged
+from .culprit import all_finite, diverged, row_numbers, unfit
 from .evaluate import evaluate, loss_by
 from .learner import Learner
 from .plan import Plan
@@ -45,6 +45,8 @@ LOOK_EVERY = 0.02
 LONGEST_STRETCH = 100_000
 AGREE_EVERY = 16
 """Steps after which several processes agree on whether to save."""
+UNFIT = (IndexError, RuntimeError)
+"""What numpy and PyTorch raise for an index that is out of range."""
 MOST_EPOCHS = 1000
 """Of more epochs, not each has a row of its own."""
 
@@ -132,9 +134,10 @@ class _Run:
         if resume is not None:
             self.learner.load_state(resume.arrays)
             self.sum = _Sum(**resume.about["sum"])
-            self._say_where()
         if self.folder is not None:
             self.folder.open_log(self._columns(), None if resume is None else resume.about["log_bytes"])
+        if resume is not None:
+            self._say_where()
         self.first, self.good = self.learner.step_count, self.learner.state()
         self.began = self.saved = time.monotonic()
         self.saving = 0.0
@@ -191,7 +194,12 @@ class _Run:
         return Part(examples.count, {} if self.stopped else self._evaluate(examples))
 
     def _evaluate(self, examples: Examples) -> dict[str, float]:
-        return evaluate(self.learner, examples, self.by, self.plan.batch)
+        try:
+            return evaluate(self.learner, examples, self.by, self.plan.batch)
+        except UNFIT as error:
+            what = "those for validation" if examples is self.opened.valid else "those for training"
+            chunks = examples.chunks(examples.count)
+            raise (unfit(self.diagram, self.learner.params(), chunks, what) or error) from None
 
     # -- steps
 
@@ -220,7 +228,12 @@ class _Run:
         learner, batch_of = self.learner, self.opened.train.batch
         size, seed = self.plan.batch, self.plan.seed
         for step in range(learner.step_count, until):
-            loss = learner.step(batch_of(step, size, seed))
+            batch = batch_of(step, size, seed)
+            try:
+                loss = learner.step(batch)
+            except UNFIT as error:
+                rows = row_numbers(self.opened, self.plan, step)
+                raise (unfit(self.diagram, learner.params(), [batch], "the batch", rows) or error) from None
             if not math.isfinite(loss) or (self.detect_anomaly and not all_finite(learner.params())):
                 raise self._diverged(step)
             self.sum.losses += loss

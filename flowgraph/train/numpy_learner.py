@@ -6,18 +6,20 @@ Promises the parameters that the emitted file gives on its own, bit for bit.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from ..errors import fail, shorten
 from ..execute import execute
-from .learner import Batch
+from .learner import EVALUATING, Batch
 from .plan import Plan
 
 
 class NumpyLearner:
-    """A learner of one process. params: first values by name; None: the module's `init(seed)`."""
+    """A learner of one process. params: first values, of buffers too, by name; None: the module's own."""
 
     target = "numpy"
     is_writer = True
@@ -26,7 +28,9 @@ class NumpyLearner:
     def __init__(self, text: str, params: Mapping[str, np.ndarray] | None, plan: Plan) -> None:
         self.module = execute(text)
         first = self.module["init"](plan.seed) if params is None else params
-        self.trainer = self.module["Trainer"](first)
+        buffers = {name: first[name] for name in self.module.get("BUFFERS", ()) if name in first}
+        self.trainer = self.module["Trainer"](first, **({"buffers": buffers} if buffers else {}))
+        self.seed = plan.seed
         self.step_count = 0
 
     def step(self, batch: Batch) -> float:
@@ -36,13 +40,25 @@ class NumpyLearner:
 
     def evaluate(self, batch: Batch) -> dict[str, float]:
         params = self.trainer.params
-        values = {"loss": float(self.module["loss"](params, **batch))}
+        values = {"loss": float(self.module["loss"](params, **batch, **self._modes("loss")))}
         if "metrics" in self.module:
-            values |= {n: float(v) for n, v in self.module["metrics"](params, **batch).items()}
+            found = self.module["metrics"](params, **batch, **self._modes("metrics"))
+            values |= {n: float(v) for n, v in found.items()}
         return values
 
+    def _modes(self, function: str) -> dict[str, Any]:
+        """What a function of the module takes besides; its draws follow from the seed and the step."""
+        taken = inspect.signature(self.module[function]).parameters
+        given: dict[str, Any] = {"buffers": self._buffers()} if "buffers" in taken else {}
+        if "rng" in taken:
+            given["rng"] = np.random.default_rng([self.seed, self.step_count, EVALUATING])
+        return given
+
+    def _buffers(self) -> Mapping[str, np.ndarray]:
+        return self.trainer.buffers if "BUFFERS" in self.module else {}
+
     def params(self) -> dict[str, np.ndarray]:
-        return {name: view.copy() for name, view in self.trainer.params.items()}
+        return {name: view.copy() for name, view in {**self.trainer.params, **self._buffers()}.items()}
 
     def state(self) -> dict[str, np.ndarray]:
         return {name: np.array(array) for name, array in self.trainer.state().items()}

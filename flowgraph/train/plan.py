@@ -6,9 +6,9 @@ left to train, or every reason why not.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from numbers import Integral, Real
 from typing import Any
 
 from ..data.order import steps_per_epoch
@@ -17,6 +17,9 @@ from ..graph import Graph
 from ..lower.program import DEFAULT_EPOCHS, DEFAULT_TRAINING, Program, Training
 from ..lower.training import LEAST
 from ..passes.learn import SHOWN, staying
+
+COLUMNS = ("step", "epoch", "lr", "loss", "val_loss")
+"""What the log says besides metrics."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,14 @@ def make_plan(
     settings = dict(said.settings)
     if epochs is not None or steps is not None:
         settings = {name: value for name, value in settings.items() if name not in ("epochs", "steps")}
-    settings |= {name: value for name, value in given.items() if value is not None}
+    said_here = {name: value for name, value in given.items() if value is not None}
+    settings |= {name: int(v) if isinstance(v, Integral) else v for name, v in said_here.items()}
     optimiser = said.optimiser if lr is None else _with_rate(said.optimiser, lr, found, path)
     training = Training(optimiser, settings, said.span)
     names = [str(graph[p].hint) for p in graph.params]
     frozen = tuple(n for n in names if any(fnmatchcase(n, f) for f in training.freeze))
     _check_learning(graph, training, found, path)
+    _check_metrics(graph, found)
     if found.error_count > before:
         return None
     total, passes = training.length
@@ -125,27 +130,31 @@ def _check_settings(given: dict[str, Any], found: Diagnostics, path: str) -> Non
     for name, value in given.items():
         if value is None or (name == "batch" and value == "all"):
             continue
-        if isinstance(value, bool) or not isinstance(value, int):
-            said, cure = f"`{name}` must be a whole number, and it is {value!r}", "give a whole number"
-        elif value < LEAST[name]:
-            said, cure = f"`{name}` must be at least {LEAST[name]}, and it is {value}", "give a larger number"
-        else:
-            continue
-        found.report("E0404", said, help=cure + (", or `all`" if name == "batch" else ""), path=path)
+        if said := misnumbered(name, value, LEAST[name]):
+            cure = "give another number" + (", or `all`" if name == "batch" else "")
+            found.report("E0404", said, help=cure, path=path)
+
+
+def misnumbered(name: str, value: Any, least: int) -> str:
+    """What is wrong with a setting that must be a whole number, numpy's included; "" for nothing."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        return f"`{name}` must be a whole number, and it is {value!r}"
+    return "" if int(value) >= least else f"`{name}` must be at least {least}, and it is {value}"
 
 
 def _with_rate(optimiser: Any, lr: float, found: Diagnostics, path: str) -> Any:
     """The optimiser with another learning rate; the shape of a schedule stays. E0404 is reported."""
+    if isinstance(lr, bool) or not isinstance(lr, Real):
+        said = f"`lr` must be a number, and it is {lr!r}"
+        found.report("E0404", said, help="give another learning rate", path=path)
+        return optimiser
     chain = [optimiser]
     while hasattr(chain[-1].lr, "lr"):
         chain.append(chain[-1].lr)
-    made: Any = lr
+    made: Any = float(lr)
     for each in reversed(chain):
         made = each.with_attrs(lr=made)
-        problems = made.problems()
-        if each is chain[-1] and not problems and not math.isfinite(lr):
-            problems = [f"`lr` of `{each.name}` must be a finite number, and it is {lr}"]
-        for problem in problems:
+        for problem in made.problems():
             found.report("E0404", problem, help="give another learning rate", path=path)
     return made
 
@@ -172,6 +181,15 @@ def _check_learning(graph: Graph, training: Training, found: Diagnostics, path: 
         why, cure = "`freeze` holds every parameter that could learn", "freeze fewer of them"
         place = training.span
     found.report("E0801", f"there is nothing to train: {why}", place, help=cure, path="" if place else path)
+
+
+def _check_metrics(graph: Graph, found: Diagnostics) -> None:
+    """Report E0102 for metrics that the log could not tell from its own columns."""
+    for metric in graph.results_of("metric"):
+        if metric.label in COLUMNS:
+            said = f"the metric `{metric.label}` has the name of a column of the log"
+            cure = f"name it otherwise, such as `metric {metric.label}_of = ...`"
+            found.report("E0102", said, metric.span, "named here", help=cure)
 
 
 def _listed(names: list[str]) -> str:

@@ -15,9 +15,11 @@ import numpy as np
 
 from ..data.examples import Opened, check_batch, open_examples
 from ..errors import Diagnostic, Diagnostics, fail
+from ..graph import Graph
 from ..params import Params, find_params
+from ..passes.simulate import ShapeClash, bind_sizes
 from ..version import __version__
-from .checkpoint import Checkpoint, newest_checkpoint
+from .checkpoint import Checkpoint, checkpoint_name, newest_checkpoint
 from .distributed import Group, processes, refuse_several
 from .evaluate import loss_by
 from .fingerprint import check_same, describe, fingerprint
@@ -25,7 +27,7 @@ from .folder import RunFolder
 from .learner import Learner
 from .loop import train
 from .numpy_learner import NumpyLearner
-from .plan import Plan, make_plan
+from .plan import Plan, make_plan, misnumbered
 from .progress import Reporter, Silent
 from .report import Trained
 from .subject import Subject
@@ -73,8 +75,7 @@ def _check(wishes: Wishes) -> None:
         raise fail("E0403", "a run is resumed in its folder, and none is given", help="name it with --out")
     for name in ("log", "save_every"):
         steps = getattr(wishes, name)
-        if steps is not None and steps < 1:
-            said = f"`{name}` must be at least 1, and it is {steps}"
+        if steps is not None and (said := misnumbered(name, steps, 1)):
             raise fail("E0404", said, help="give a number of steps")
     if wishes.target != "numpy":
         return
@@ -90,10 +91,13 @@ def _start(diagram: Subject, wishes: Wishes, reporter: Reporter, group: Group | 
     plan, opened = _plan(diagram, wishes, found), _open(diagram, wishes, found)
     if plan is not None and opened is not None:
         _check_batch(plan, opened, diagram, wishes, found)
+    if opened is not None:
+        _check_sizes(diagram, opened, found)
     seed = 0 if plan is None else plan.seed
     first, _ = find_params(diagram.graph, wishes.params, seed, found, wishes.dtype)
     found.raise_errors()
     assert plan is not None and opened is not None
+    _refuse_coupling(diagram, group)
     if group is not None:
         group.agree(opened.digest.encode(), "data")
     reporter.warn(found.warnings)
@@ -106,6 +110,8 @@ def _start(diagram: Subject, wishes: Wishes, reporter: Reporter, group: Group | 
         belongs = _belongs(diagram, plan, opened)
         checkpoint, damaged = _found(folder, belongs, wishes, group)
         reporter.warn(damaged)
+        if checkpoint is not None and wishes.params is not None:
+            reporter.note("parameters are those of the checkpoint: --params gives first ones only")
         learner = _learner(diagram, plan, first, wishes, group)
         if learner.is_writer:
             folder.write_config(_config(diagram, plan, opened, belongs))
@@ -156,6 +162,42 @@ def _check_batch(plan: Plan, opened: Opened, diagram: Subject, wishes: Wishes, f
     given = diagram.program.training is not None and "batch" in diagram.training.settings
     span = diagram.training.span if given and wishes.batch is None else None
     check_batch(plan.batch, opened.train.count, found, streamed=opened.streamed, span=span)
+    _check_rows(plan, opened.train.count, diagram.expanded, found)
+
+
+def _check_rows(plan: Plan, count: int, graph: Graph, found: Diagnostics) -> None:
+    """Report E0404 where a batch has fewer rows than an operation needs in training."""
+    size = count if plan.batch is None else min(plan.batch, count)
+    rows = count % size or size if size else 0
+    for node in graph:
+        least = node.op.least_rows([graph[o].type for o in node.operands])
+        if rows < least:
+            which = "a batch" if rows == size else f"the last batch of an epoch over {count} rows"
+            said = f"`{node.op.name}` needs {least} rows in training, and {which} has {rows}"
+            found.report("E0404", said, node.span, "here", help="choose another size for the batches")
+            return
+
+
+def _refuse_coupling(diagram: Subject, group: Group | None) -> None:
+    """Raise FlowError (E0806) where several processes would each take a part for the whole batch."""
+    if group is None or group.world == 1:
+        return
+    node = next((n for n in diagram.expanded if n.op.couples), None)
+    if node is not None:
+        said = f"`{node.op.name}` would take the rows of each process for the whole batch"
+        cure = "train in one process, or use `groupnorm` or `layernorm`"
+        raise fail("E0806", said, node.span, "over a batch", help=cure)
+
+
+def _check_sizes(diagram: Subject, opened: Opened, found: Diagnostics) -> None:
+    """Report E0503 where the sizes of the examples are not those that the diagram needs."""
+    graph, first = diagram.graph, next(iter(opened.train.chunks(1)), {})
+    columns = {str(graph[node].hint): node for node in (*graph.inputs, *graph.targets)}
+    try:
+        bind_sizes(graph, {columns[name]: rows[0] for name, rows in first.items()})
+    except ShapeClash as clash:
+        cure = "the symbolic sizes of the diagram are those of the data: give other data"
+        found.report("E0503", str(clash), help=cure, path=diagram.source.path)
 
 
 def _learner(
@@ -166,7 +208,8 @@ def _learner(
     if plan.target == "numpy":
         return NumpyLearner(text, params, plan)
     by = loss_by(diagram.graph)
-    return TorchLearner(text, diagram.name, params, plan, fsdp=wishes.fsdp, group=group, by=by)
+    draws = any(node.op.draws for node in diagram.expanded)
+    return TorchLearner(text, diagram.name, params, plan, fsdp=wishes.fsdp, group=group, by=by, draws=draws)
 
 
 def _found(
@@ -180,7 +223,8 @@ def _found(
         step = -1 if checkpoint is None else checkpoint.about["step"]
         group.agree(str(step).encode(), "checkpoints")
     if checkpoint is not None:
-        check_same(checkpoint.about["run"], belongs["run"], folder.path)
+        path = folder.path / checkpoint_name(checkpoint.about["step"])
+        check_same(checkpoint.about["run"], belongs["run"], path)
     return checkpoint, damaged
 
 

@@ -19,7 +19,7 @@ from ..errors import InternalError, fail, shorten
 from ..execute import execute
 from ..naming import class_name
 from .distributed import Group, alone, guarded
-from .learner import Batch
+from .learner import EVALUATING, STEPPING, Batch
 from .place import find_device, need_torch
 from .plan import Plan
 from .torch_state import params_of, restore, state_of
@@ -32,10 +32,11 @@ class TorchLearner:
     """A learner of one process or several.
 
     text: of the emitted torch module. name: the diagram's. params: first values of all parameters
-    by the diagram's names. device: of `find_device`. fsdp: split parameters and the optimiser's
+    and buffers by the diagram's names. device: of `find_device`. fsdp: split parameters and the optimiser's
     memory over the processes (FSDP2), which must all ask for `params` and `state` then. group: of
     `processes`; None is this process alone. by: of `evaluate.loss_by`, how the loss is made of its
-    rows; needed in several processes. Raises FlowError (E0605, E0806).
+    rows; needed in several processes. draws: whether anything is random; PyTorch's generator is then
+    seeded by the step, and by the process. Raises FlowError (E0605, E0806).
     """
 
     target = "torch"
@@ -51,6 +52,7 @@ class TorchLearner:
         fsdp: bool = False,
         group: Group | None = None,
         by: str | None = None,
+        draws: bool = False,
     ) -> None:
         need_torch()
         import torch
@@ -58,6 +60,7 @@ class TorchLearner:
         self.group = group or alone(find_device(device, plan.dtype))
         self.step_count = 0
         self._names = list(params)
+        self._seed = plan.seed if draws else None
         self._real = np.dtype(plan.dtype)
         if by is None and self.group.world > 1:
             raise InternalError("several processes must know how the loss is made of its rows")
@@ -89,6 +92,7 @@ class TorchLearner:
         """Take one step; the loss over the whole batch before it, the same in every process."""
         with guarded():
             own = self._own_rows(batch)
+            self._draw_for(STEPPING)
             loss = self._train_step(self._wrapped, self._optimizer, *own)
             self.step_count += 1
             return self.group.total([loss / self.group.world])[0]
@@ -98,6 +102,7 @@ class TorchLearner:
 
         with guarded(), torch.no_grad():
             own = self._own_rows(batch)
+            self._draw_for(EVALUATING)
             self._share.eval()
             values = {"loss": self._share(*own) / self.group.world, **self._share.metrics(*own)}
             self._share.train()
@@ -119,6 +124,15 @@ class TorchLearner:
 
     def stop(self, wanted: bool) -> bool:
         return self.group.any(wanted)
+
+    def _draw_for(self, purpose: int) -> None:
+        """Seed what PyTorch draws from, so that a step draws the same however the run came to it."""
+        if self._seed is None:
+            return
+        import torch
+
+        entropy = [self._seed, self.step_count, purpose, self.group.rank]
+        torch.manual_seed(int(np.random.default_rng(entropy).integers(2**63)))
 
     def _own_rows(self, batch: Batch) -> list[Any]:
         """This process's rows as tensors, in the order in which the module takes them."""

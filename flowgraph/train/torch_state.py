@@ -4,8 +4,8 @@ Assumes a module with the diagram's names and an optimiser of torch.optim over i
 may be split over processes (then all of them must ask together). Promises that a state given back
 restores every tensor bit for bit, on whatever device and in however many processes.
 
-Names: `params/NAME`, and the optimiser's own slots as PyTorch calls them: `exp_avg/NAME`,
-`step/NAME`, `momentum_buffer/NAME`, ...
+Names: `params/NAME`, buffers too, and the optimiser's own slots as PyTorch calls them:
+`exp_avg/NAME`, `step/NAME`, `momentum_buffer/NAME`, ...
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def restore(model: Any, optimizer: Any, names: Iterable[str], state: Mapping[str
     params = dict(model.named_parameters())
     names = list(names)
     slots = slots_of(optimizer)
-    _check(state, optimizer, params, names)
     held = model.state_dict()
+    _check(state, optimizer, {**held, **params}, names)
     with torch.no_grad():
         for name in names:
             held[name].copy_(tensor_of(state[f"params/{name}"], held[name]))

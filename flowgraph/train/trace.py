@@ -21,7 +21,7 @@ import numpy as np
 from ..graph import Graph, Node
 from ..ops.base import Elementwise
 from ..ops.control import GIVEN
-from ..passes.simulate import as_array, bind_sizes
+from ..passes.simulate import as_array, bind_sizes, mode_values
 from ..types import Dim, TensorType
 
 Entry = tuple[int, ...]
@@ -56,19 +56,20 @@ class Trace:
         params: Mapping[str, np.ndarray],
         batch: Mapping[str, np.ndarray],
         dtype: str,
+        rng: np.random.Generator | None = None,
     ) -> None:
+        """params: of buffers too. rng: what the step drew from; without it nothing can be drawn."""
         self.graph, self.dtype = graph, dtype
         given = {**params, **batch}
-        values = {
-            name: given[str(graph[name].hint)]
-            for name in (*graph.inputs, *graph.targets, *graph.params)
-            if str(graph[name].hint) in given
-        }
+        own = (*graph.inputs, *graph.targets, *graph.params, *graph.buffers)
+        values = {name: given[str(graph[name].hint)] for name in own if str(graph[name].hint) in given}
         self.sizes = bind_sizes(graph, values)
-        self.known: dict[str, Any] = {}
+        self.given = values
+        """As they were given: not rounded to the run's dtype."""
+        self.known: dict[str, Any] = mode_values(graph, train=True, rng=rng)
         self.meant: dict[str, np.ndarray] = {}
         """Of nodes that have infinities which are meant, where."""
-        depends = graph.depends_on((*graph.inputs, *graph.targets, *graph.params))
+        depends = graph.depends_on((*own, *self.known))
         with np.errstate(all="ignore"):
             for name, value in values.items():
                 self.known[name] = self._rounded(as_array(graph[name], value))
@@ -76,7 +77,9 @@ class Trace:
                 self._compute(node, is_fixed=node.name not in depends)
 
     def _compute(self, node: Node, is_fixed: bool) -> None:
-        if node.op.name in GIVEN or not all(o in self.known for o in node.operands):
+        if node.name in self.known or node.op.name in GIVEN:
+            return
+        if not all(o in self.known for o in node.operands):
             return
         value = self.known[node.name] = self._rounded(self._exact(node))
         if isinstance(value, tuple) or value.dtype.kind != "f" or np.all(np.isfinite(value)):
@@ -155,8 +158,8 @@ class Trace:
         return bool(batch is not None and leads and leads[0] == Dim.symbol(batch))
 
     def _described(self, node: Node, entry: Entry) -> Origin:
-        value: Any = self.known[node.name]
-        if node.op.name not in GIVEN:
+        value: Any = self.given.get(node.name)
+        if value is None:
             with np.errstate(all="ignore"):
                 value = self._exact(node)
         single = np.nan if isinstance(value, tuple) else float(np.asarray(value)[entry])

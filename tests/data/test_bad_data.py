@@ -49,10 +49,22 @@ def one(text: str, path: Path, **options: Any) -> Diagnostic:
         (
             HEADER + "1,2,3,0,1\n1,2,3,a,1\n",
             "E0307",
-            0,
+            3,
             "the label `a` beside whole numbers such as `0`",
         ),
-        (HEADER + '1,2,3,0,"1\n', "E0501", 0, "unexpected end of data"),
+        (
+            HEADER + "".join(f"1,2,3,{label},1\n" for label in "bacabd"),
+            "E0307",
+            7,
+            "`y` has 4 different labels (`a`, `b`, `c`, `d`), not 3",
+        ),
+        (
+            HEADER + '1,2,3,0,1\n1,2,3,0,"1\n1,2,3,0,1\n',
+            "E0503",
+            3,
+            "the row that begins here cannot be read: unexpected end of data",
+        ),
+        ('x0,"x1\n', "E0503", 1, "the row that begins here cannot be read: unexpected end of data"),
         (HEADER, "E0503", 0, "there are no examples"),
         ("", "E0502", 1, "the file has no columns"),
         ("\n\n", "E0502", 1, "the file has no columns"),
@@ -68,7 +80,7 @@ def test_csv_files(tmp_path: Path, content: str, code: str, line: int, said: str
 
 def test_binary_data_are_no_csv(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_bytes(b"x0,x1\n\xff\xfe\0")
-    assert "not UTF-8" in one(SMALL, tmp_path / "d.csv").message
+    assert one(SMALL, tmp_path / "d.csv").message.endswith("line 2 is not UTF-8")
 
 
 # -- arrays

@@ -184,7 +184,7 @@ def test_a_batch_larger_than_the_data_is_refused() -> None:
     assert check_batch(10, 10, found) and check_batch(None, 10, found) and check_batch(5, 0, found)
     assert not found.items
     assert not check_batch(11, 10, found)
-    assert found.items[0].code == "E0404" and "up to 10 rows" in found.items[0].help
+    assert found.items[0].code == "E0404" and "at most 10" in found.items[0].help
 
 
 def test_all_rows_of_a_stream_are_no_batch(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_a_parameter_that_no_gradient_reaches_stays_in_both_targets() -> None:
 
 
 def test_a_step_of_gradient_descent_is_the_one_by_hand() -> None:
-    # f = w x, loss (w x - y)^2 / 1 over one example: w = 1, x = 2, y = 0 gives loss 4, gradient 2 * 2 * 2 = 8.
+    # f = w x, loss (w x - y)^2 of one example: w = 1, x = 2, y = 0 gives loss 4, gradient 2 * 2 * 2 = 8.
     diagram = network("sgd(lr=0.25)", "input x\ntarget y\nparam w = 1\nf = w * x\nloss mse(f, y)\n")
     trainer = module(diagram)["Trainer"]({"w": 1.0})
     assert trainer.step([2.0], [0.0]) == 4.0

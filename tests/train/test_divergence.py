@@ -92,7 +92,7 @@ def test_a_learning_rate_too_large_for_the_cubic() -> None:
     assert run.step > 1
     assert marked(found) == "(f - y)^2"
     assert "(more than float32 holds)" in found.message
-    assert ", example 1 of the batch and " in found.message
+    assert ", example 0 of the batch and " in found.message
     assert found.help.startswith("the step before took the largest parameter from ")
     assert "take a learning rate smaller than 1e-06 (--lr 1e-07)" in found.help
     assert "clip=1.0" in found.help
@@ -164,7 +164,7 @@ def test_an_exponential_that_only_float64_holds() -> None:
     text = "input x : [3]\ntarget y\nparam w : [3] = 1.0\nh = exp(w * x)\nloss mean(h) - y\n"
     batch = {"x": [[1, 2, -3], [1, 100, 2]], "y": [0, 0]}
     _, found = explained(one(text), batch)
-    said = "`exp` of 100 is 2.68812e+43 (more than float32 holds) in `h[1]`, example 2 of the batch"
+    said = "`exp` of 100 is 2.68812e+43 (more than float32 holds) in `h[1]`, example 1 of the batch"
     assert found.message.endswith(said)
     assert "softmax" in found.help and "--dtype float64" in found.help
 
@@ -172,7 +172,7 @@ def test_an_exponential_that_only_float64_holds() -> None:
 def test_an_exponential_that_nothing_holds() -> None:
     text = "input x\nparam w = 1.0\nh = exp(w * x)\nloss h\n"
     _, found = explained(one(text), {"x": [1.0, 1000.0]}, dtype="float64")
-    assert found.message.endswith("`exp` of 1000 is inf in `h`, example 2 of the batch")
+    assert found.message.endswith("`exp` of 1000 is inf in `h`, example 1 of the batch")
     assert "--dtype" not in found.help
 
 
@@ -189,16 +189,16 @@ def test_a_division_by_0_at_one_example_of_many() -> None:
     text = "input x\nparam w = 1.0\nh = w / x\nloss h^2\n"
     x = np.arange(-20.0, 30.0)
     _, found = explained(one(text), {"x": x}, dtype="float64")
-    assert found.message.endswith("1 / 0 is inf in `h`, example 21 of the batch")
+    assert found.message.endswith("1 / 0 is inf in `h`, example 20 of the batch")
     assert "a / (b + 1e-8)" in found.help
     assert {label.text for label in found.labels} == {"`w` is 1 here", "`x` is 0 here"}
 
 
 def test_masked_examples_are_not_blamed() -> None:
-    """The logarithm of example 1 is hidden by `where`; that of example 2 is not."""
+    """The logarithm of example 0 is hidden by `where`; that of example 1 is not."""
     text = "input x, y\nparam w = 1.0\nh = where(x > 0, log(w * x), 0) + log(w * y)\nloss h\n"
     _, found = explained(one(text), {"x": [-1.0, 1.0], "y": [1.0, -7.0]})
-    assert "`log` of -7 is nan, example 2 of the batch" in found.message
+    assert "`log` of -7 is nan, example 1 of the batch" in found.message
     assert marked(found) == "log(w * y)"
 
 
@@ -269,7 +269,7 @@ def test_a_parameter_that_leaves_the_range_of_float32_at_a_finite_loss() -> None
 def test_rows_of_the_step_are_not_said_of_the_step_before() -> None:
     text = "input x\nparam w = 0.0\nh = sqrt(w * x)\nloss h\n"
     _, found = explained(one(text), {"x": [1.0, 2.0]}, rows=[77, 78])
-    assert found.message.endswith("example 1 of the batch and 1 more")
+    assert found.message.endswith("example 0 of the batch and 1 more")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -286,7 +286,13 @@ def test_data_that_are_no_numbers(value: float) -> None:
 def test_targets_that_are_no_numbers() -> None:
     text = "input x\ntarget y\nparam w = 1.0\nloss mse(w * x, y)\n"
     _, found = explained(one(text), {"x": [1.0, 2.0], "y": [np.nan, 0.0]})
-    assert "the target `y` is nan, example 1 of the batch" in found.message
+    assert "the target `y` is nan, example 0 of the batch" in found.message
+
+
+def test_data_that_float32_cannot_hold_are_not_called_infinite() -> None:
+    _, found = explained(one("input x\nparam w = 1.0\nloss w * x\n"), {"x": [1.0, 1e300]})
+    assert found.message.endswith("the input `x` is 1e+300 (more than float32 holds), example 1 of the batch")
+    assert "--dtype float64" in found.help and "--allow-nan" not in found.help
 
 
 def test_first_parameters_that_are_no_numbers() -> None:
@@ -336,7 +342,7 @@ def test_it_can_be_shown() -> None:
     text = "input x\nparam w = 1.0\nh = log(w * x)\nloss h\n"
     _, found = explained(one(text), {"x": [-1.0]})
     assert render([found]) == (
-        "error[E0805]: the loss is nan at step 0: `log` of -1 is nan in `h`, example 1 of the batch\n"
+        "error[E0805]: the loss is nan at step 0: `log` of -1 is nan in `h`, example 0 of the batch\n"
         "  --> one.flow:3:5\n"
         "   |\n"
         " 3 | h = log(w * x)\n"

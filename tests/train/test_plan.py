@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from flowgraph.diagram import loads
@@ -91,11 +92,30 @@ def test_a_rate_inside_a_schedule_is_replaced_and_the_shape_stays() -> None:
         ({"lr": 0.0}, "E0404", "`lr` of `sgd` must be more than 0, and it is 0.0"),
         ({"lr": float("nan")}, "E0404", "`lr` of `sgd` must be more than 0, and it is nan"),
         ({"lr": float("inf")}, "E0404", "`lr` of `sgd` must be a finite number, and it is inf"),
+        ({"lr": "fast"}, "E0404", "`lr` must be a number, and it is 'fast'"),
         ({"epochs": 1, "steps": 1}, "E0403", "both epochs and steps are given"),
     ],
 )
 def test_settings_out_of_range_are_refused(wishes: dict[str, Any], code: str, said: str) -> None:
     assert refusal(HEAD, **wishes) == [(code, said)]
+
+
+def test_whole_numbers_may_be_numpys() -> None:
+    plan = planned(HEAD, epochs=np.int64(3), batch=np.int32(2), seed=np.uint8(4), lr=np.float32(0.5))
+    assert (plan.epochs, plan.batch, plan.seed, plan.training.optimiser.rate) == (3, 2, 4, 0.5)
+    assert {type(n) for n in (plan.epochs, plan.batch, plan.seed)} == {int}
+
+
+@pytest.mark.parametrize("rate", ["inf", "cosine(inf, steps=3)", "warmup(constant(inf), steps=3)"])
+def test_an_infinite_rate_in_the_file_is_refused(rate: str) -> None:
+    with pytest.raises(FlowError, match="must be a finite number, and it is inf"):
+        loads(f"{HEAD}train sgd(lr={rate})")
+
+
+@pytest.mark.parametrize("name", ["step", "epoch", "lr", "val_loss"])
+def test_a_metric_must_not_be_taken_for_another_column_of_the_log(name: str) -> None:
+    said = f"the metric `{name}` has the name of a column of the log"
+    assert refusal(f"{HEAD}metric {name} = mae(f, y)") == [("E0102", said)]
 
 
 def test_everything_wrong_is_said_at_once() -> None:

@@ -160,8 +160,35 @@ def test_a_folder_without_a_checkpoint_is_begun_anew(tmp_path: Path) -> None:
     assert run(file, tmp_path / "killed", "--epochs", "3") == 0
     for path in (tmp_path / "killed").glob("checkpoint-*"):  # as if killed before the first was written
         path.unlink()
+    (tmp_path / "killed" / "model.safetensors").unlink()
     assert run(file, tmp_path / "killed", "--epochs", "3") == 0
     assert kept(tmp_path / "empty") == kept(tmp_path / "killed") == kept(tmp_path / "whole")
+
+
+def test_parameters_whose_checkpoints_are_gone_are_not_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = net(tmp_path), tmp_path / "run"
+    assert run(file, out, "--epochs", "3") == 0
+    for path in out.glob("checkpoint-*"):
+        path.unlink()
+    files = kept(out)
+    assert run(file, out, "--epochs", "1") == 1
+    err = capsys.readouterr().err
+    assert "E0804" in err and "no checkpoint to go on from" in err and "--params" in err
+    assert kept(out) == files
+
+
+def test_params_beside_a_checkpoint_are_said_to_be_first_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = net(tmp_path), tmp_path / "run"
+    params = ("--params", str(out / "model.safetensors"))
+    assert run(file, out, "--epochs", "3") == 0
+    assert run(file, out, "--epochs", "4", *params) == 0
+    assert "parameters are those of the checkpoint" in capsys.readouterr().err
+    assert run(file, tmp_path / "whole", "--epochs", "4") == 0
+    assert kept(out)["model.safetensors"] == kept(tmp_path / "whole")["model.safetensors"]
 
 
 def test_a_finished_run_says_so_and_mends_its_folder(
@@ -209,7 +236,7 @@ def test_another_run_is_refused_with_the_differences(
     capsys.readouterr()
     assert run(net(tmp_path, text), out, "--epochs", "3", *more) == 1
     err = capsys.readouterr().err
-    assert "error[E0803]" in err and said in err
+    assert "error[E0803]" in err and said in err and "checkpoint-00000012.flowckpt" in err
     assert {p.name: p.read_bytes() for p in out.iterdir()} == before
 
 

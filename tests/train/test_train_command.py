@@ -222,6 +222,7 @@ def test_the_parameters_run_in_the_simulator(tmp_path: Path, capsys: Capture) ->
         (["--save-every", "-1"], "--save-every"),
         (["--dtype", "float16"], "--dtype"),
         (["--target", "jax"], "--target"),
+        (["--out", ""], "'--out': the name is empty"),
     ],
 )
 def test_a_wrong_command_line(options: list[str], said: str, tmp_path: Path, capsys: Capture) -> None:
