@@ -58,6 +58,7 @@ CASES = [
     Case("gpt2", {"V": 97, "P": 64, "L": 2, "H": 4, "D": 32}, batch=3, length=11),
     Case("gpt2", {"V": 53, "P": 7, "L": 3, "H": 1, "D": 37}, batch=1, length=1),
     Case("gpt2", {"V": 101, "P": 13, "L": 1, "H": 3, "D": 33}, batch=2, length=13),
+    Case("gpt2", {"V": 211, "P": 31, "L": 12, "H": 12, "D": 84}, batch=2, length=31),
     Case("llama", {"V": 97, "L": 2, "H": 4, "G": 2, "D": 32, "F": 53}, batch=3, length=11),
     Case("llama", {"V": 53, "L": 3, "H": 3, "G": 1, "D": 30, "F": 37}, batch=1, length=1),
     Case("llama", {"V": 31, "L": 1, "H": 7, "G": 7, "D": 14, "F": 29, "base": 500000}, batch=2, length=23),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import Any
 
 from . import syntax as s
@@ -17,6 +18,7 @@ from .format_doc import Part, flat
 from .graph import Graph, Node
 from .lower.expr import BINARY
 from .naming import pretty
+from .ops.control import GIVEN
 from .ops.leaf import Array
 from .ops.scan import Scan
 from .passes.autodiff import expand_composites
@@ -25,7 +27,8 @@ from .types import Dim, TensorType, describe
 
 NOWHERE = Span(Source("", ""), 0, 0)
 OPERATORS = {op: sign for sign, op in BINARY.items()}
-LEAVES = ("input", "target", "param")
+UNREAD = ("const", "size_value", "training", "key", "stream")
+LEAVES = (*GIVEN, *UNREAD[2:])
 LONGEST, SHORT = 70, 30
 """A value that nobody named stands inside the line that uses it while it is at most this long, or
 inside all the lines that use it while it is this short."""
@@ -131,7 +134,9 @@ class Equations:
         return flat([Part(self.shown[name])])
 
     def _expression(self, node: Node) -> s.Expr:
-        op, parts = node.op, [self.shown[o] for o in node.operands]
+        op = node.op
+        said = [o for o, name in zip(node.operands, _slots(op), strict=False) if name not in op.ambient]
+        parts = [self.shown[o] for o in said]
         if op.name == "const":
             return _literal(op.value)
         if op.name == "weighted_sum":
@@ -156,6 +161,11 @@ class Equations:
             if a.kind not in ("Axis", "Axes") and getattr(op, a.name) not in (a.default, None)
         ]
         return s.Call(op.name, tuple(parts), tuple(named), NOWHERE, NOWHERE)
+
+
+def _slots(op: Any) -> Iterable[str]:
+    """The names of operands, as many as there may be."""
+    return chain((o.rstrip("?") for o in op.operands), repeat(""))
 
 
 def title(node: Node) -> str:
@@ -304,7 +314,9 @@ def _read(graph: Graph, equations: Equations, node: Node) -> list[str]:
     while stack:
         name = stack.pop()
         inner = graph[name]
-        if isinstance(equations.shown[name], s.Name) and inner.op.name not in ("const", "size_value"):
+        if inner.op.name in UNREAD:
+            continue
+        if isinstance(equations.shown[name], s.Name):
             if inner.of is None:
                 found[name] = None
             continue

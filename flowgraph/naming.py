@@ -36,6 +36,7 @@ CODE_NAMES = frozenset(
         "Forward",
         "PARAMS",
         "BUFFERS",
+        "init_buffers",
         "params",
         "self",
         "train",

@@ -104,7 +104,7 @@ def _read(
 class _Verifier:
     def __init__(self, graph: Graph, batched: Graph, emit: Emit, seed: int) -> None:
         self.graph, self.batched, self.emit, self.seed = graph, batched, emit, seed
-        self.simulator = Simulator(batched)
+        self.simulator = Simulator(batched, graph)
         self.report = Verification()
         self.wrong: Case | None = None
         """The first case on which engines differ."""

@@ -47,12 +47,20 @@ def culprits(graph: Graph, known: Mapping[str, Any], emit: Emit) -> list[str]:
             continue
         if any(isinstance(t, TupleType) or t.elem == KEY for t in types) or node.op.ambient:
             continue
+        if not _sizes(node.type) <= {s for t in types for s in _sizes(t)}:
+            continue  # alone, it would not know how large its result is
         seen.add((node.op, types))
         alone, names = _alone(graph, node)
         values = dict(zip(names, (known[o] for o in node.operands), strict=True))
         said = _wrong_forms(alone, values, emit) + _wrong_derivative(alone, values)
         found += [f"{described(node)}: {what}" for what in said]
     return found
+
+
+def _sizes(type: Any) -> set[str]:
+    """The symbolic sizes in a type."""
+    tensors = type.items if isinstance(type, TupleType) else (type,)
+    return {s for t in tensors for size in t.shape for s in getattr(size, "symbols", ())}
 
 
 def _alone(graph: Graph, node: Node) -> tuple[Graph, list[str]]:

@@ -8,7 +8,7 @@ texts, which are ours, are executed as they stand.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -16,10 +16,14 @@ import numpy as np
 
 from .graph import Graph, Node
 from .ops.control import GIVEN
+from .ops.scan import Scan
 from .passes.autodiff import Jvp, Vjp
+from .passes.base import Pipeline
+from .passes.batch import Batch
 from .passes.dce import Dce
 from .passes.inline import Inline
 from .passes.keep import Keep
+from .passes.per_example import PerExample
 from .passes.simulate import as_array, bind_sizes, mode_values, simulate
 from .passes.updates import Updates
 from .verify_compare import Arrays, Quantities
@@ -94,8 +98,12 @@ class Simulator:
 
     name = "simulator"
 
-    def __init__(self, batched: Graph) -> None:
+    def __init__(self, batched: Graph, example: Graph | None = None) -> None:
+        """example: the graph of one example, needed where anything is random."""
         self.graph = batched
+        self.each: Graph | None = None
+        if example is not None and example.results_of("loss") and any(n.op.name == "key" for n in example):
+            self.each = Pipeline((PerExample(), Batch(), Inline(), Dce())).run(example)
         own = (*batched.inputs, *batched.targets, *batched.params, *batched.buffers)
         self.hints = {n: str(batched[n].hint) for n in own}
         flat = Inline().run(batched)
@@ -144,14 +152,11 @@ class Simulator:
 
     def _each(self, case: Case, noise: float, rng: np.random.Generator) -> Quantities:
         """The gradient of every example by itself, with what was drawn for it among the others."""
-        graph, held = self.parts[1], {}
-        if any(node.op.draws for node in graph):
-            known = simulate(graph, self.values(case, graph))
-            held = {n.name: known[n.name] for n in graph if n.op.draws}
-        each = []
-        for i in range(len(case.rows)):
-            own = {name: array[i : i + 1] for name, array in held.items()}
-            each.append(self.gradient(case.only(i), own, noise=noise, rng=rng))
+        if self.each is not None:
+            values = self.values(case, self.each)
+            known = roughly(self.each, values, noise, rng) if noise else simulate(self.each, values)
+            return {f"each gradient {r.label}": np.asarray(known[r.node]) for r in self.each.results}
+        each = [self.gradient(case.only(i), noise=noise, rng=rng) for i in range(len(case.rows))]
         return {
             f"each gradient {n}": np.reshape([g[f"gradient {n}"] for g in each], (len(each), *a.shape))
             for n, a in case.params.items()
@@ -254,12 +259,21 @@ def roughly(
         exact = (np.abs(value) < grid) & (value * grid == np.round(value * grid))
         return np.where(exact, value, value * factor)
 
-    known: dict[str, Any] = {n: rough(as_array(graph[n], v)) for n, v in values.items() if n in graph}
-    with np.errstate(all="ignore"):
+    def compute(graph: Graph, known: dict[str, Any]) -> dict[str, Any]:
         for node in graph:
-            if node.name in known or not all(o in known for o in node.operands):
+            if node.name in known or not all(o in known for o in node.operands) or node.op.name in GIVEN:
                 continue
-            if node.op.name not in GIVEN:
+            operands = [known[o] for o in node.operands]
+            if isinstance(node.op, Scan):
+                known[node.name] = node.op.evaluate_by(step, operands, sizes)
+            else:
                 types = [graph[o].type for o in node.operands]
-                known[node.name] = rough(node.op.evaluate([known[o] for o in node.operands], types, sizes))
-    return known
+                known[node.name] = rough(node.op.evaluate(operands, types, sizes))
+        return known
+
+    def step(graph: Graph, inputs: Sequence[Any], sizes: Mapping[str, int]) -> Any:
+        known = compute(graph, dict(zip(graph.inputs, inputs, strict=True)))
+        return tuple(known[r.node] for r in graph.results)
+
+    with np.errstate(all="ignore"):
+        return compute(graph, {n: rough(as_array(graph[n], v)) for n, v in values.items() if n in graph})

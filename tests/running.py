@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 from flowgraph.diagram import Diagram, load
 from flowgraph.graph import Graph
 from flowgraph.naming import class_name
-from flowgraph.passes.simulate import simulate
+from flowgraph.passes.simulate import mode_values, simulate
 
 ROOT = Path(__file__).parent.parent
 SMALL_MODELS = ("burgers", "contractive", "matrix_factorisation", "word2vec")
@@ -54,14 +55,15 @@ def execute(text: str) -> dict[str, Any]:
 
 
 def initial(diagram: Diagram, seed: int = 0) -> dict[str, np.ndarray]:
-    """Initial parameters in float64, as the emitted `init` draws them."""
+    """Initial parameters in float64, as the emitted `init` draws them, and buffers."""
     module = execute(diagram.compile("numpy", dtype="float64"))
-    return {name: np.asarray(value) for name, value in module["init"](seed).items()}
+    buffers = module["init_buffers"]() if "BUFFERS" in module else {}
+    return {name: np.asarray(value) for name, value in {**module["init"](seed), **buffers}.items()}
 
 
 def answer_of(graph: Graph, values: Values) -> Answer:
     """What the simulator answers; `graph` is of a batch, `values` of inputs, targets and params."""
-    known = simulate(graph, values)
+    known = simulate(graph, {**values, **mode_values(graph, rng=np.random.default_rng(0))})
     losses = [known[r.node] for r in graph.results_of("loss")]
     return Answer(
         [known[r.node] for r in graph.results_of("output")],
@@ -112,13 +114,21 @@ def _run_numpy(
 ) -> Answer:
     graph = diagram.graph
     given = {name: np.asarray(value, dtype=dtype) for name, value in params.items()}
+    buffers = {name: given.pop(name) for name in module.get("BUFFERS", ())}
     assert set(given) == set(module["PARAMS"])
+
+    def run(function: str, values: Values) -> Any:
+        modes: dict[str, Any] = {"buffers": buffers} if buffers else {}
+        if "rng" in inspect.signature(module[function]).parameters:
+            modes["rng"] = np.random.default_rng(0)
+        return module[function](given, **values, **modes)
+
     with np.errstate(all="ignore"):
-        outputs = _as_list(module["forward"](given, **inputs))
+        outputs = _as_list(run("forward", inputs))
         both = {**inputs, **(targets or {})}
         judged = targets is not None
-        loss = module["loss"](given, **both) if judged and graph.results_of("loss") else None
-        metrics = module["metrics"](given, **both) if judged and graph.results_of("metric") else {}
+        loss = run("loss", both) if judged and graph.results_of("loss") else None
+        metrics = run("metrics", both) if judged and graph.results_of("metric") else {}
     if loss is not None:
         assert type(loss) is float
     return Answer(outputs, loss, metrics)
@@ -138,6 +148,7 @@ def _run_torch(
     model = module[class_name(graph.name)]()
     state = {name: torch.tensor(np.asarray(value, dtype=dtype)) for name, value in params.items()}
     model.load_state_dict(state, strict=True)
+    model.eval()
     real = getattr(torch, dtype)
 
     def tensors(values: Values) -> dict[str, torch.Tensor]:

@@ -151,3 +151,8 @@ def digest_of(columns: Mapping[str, np.ndarray], labels: Mapping[str, Sequence[s
         total.update(repr((name, column.dtype.str, column.shape, tuple(labels.get(name, ())))).encode())
         total.update(np.ascontiguousarray(column).reshape(-1).view(np.uint8).data)
     return total.hexdigest()
+
+
+def split_digest(digest: str, training: int) -> str:
+    """The fingerprint of data of which so many rows are for training."""
+    return hashlib.blake2b(f"{digest} {training}".encode(), digest_size=16).hexdigest()

@@ -6,7 +6,6 @@ batch is taken.
 
 from __future__ import annotations
 
-import hashlib
 from numbers import Real
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from .batches import (
     check_sizes,
     digest_of,
     report_no_rows,
+    split_digest,
 )
 from .load import load_data, split_of
 from .order import split_rows
@@ -92,8 +92,7 @@ def _opened(table: Table, share: float | None) -> Opened:
         MemoryExamples({name: column[rows] for name, column in columns.items()})
         for rows in split_rows(share, table.count)
     ]
-    digest = hashlib.blake2b(f"{digest} {parts[0].count}".encode(), digest_size=16).hexdigest()
-    return Opened(parts[0], parts[1], table.labels, table.origin, digest)
+    return Opened(parts[0], parts[1], table.labels, table.origin, split_digest(digest, parts[0].count))
 
 
 def _share(program: Program, split: float | None, found: Diagnostics) -> float | None:

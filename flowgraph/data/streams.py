@@ -11,7 +11,6 @@ pool p (from 1) takes its rows in the order default_rng([seed, e, p]).permutatio
 
 from __future__ import annotations
 
-import hashlib
 import math
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -24,7 +23,7 @@ import numpy as np
 
 from ..errors import Diagnostics, Span
 from .arrays import unusable_reported
-from .batches import Opened, can_split, check_sizes, fail_all_at_once, report_no_rows
+from .batches import Opened, can_split, check_sizes, fail_all_at_once, report_no_rows, split_digest
 from .files import check_file, check_format, report_unusable
 from .mapped import is_stored
 from .order import place_of, steps_per_epoch, training_count
@@ -207,8 +206,7 @@ def open_stream(
         return Opened(train, None, source.labels, path.name, digest, streamed=True)
     first = training_count(share, reader.count)
     train, valid = (StreamExamples(source, Part(reader.count, first, which)) for which in (True, False))
-    digest = hashlib.blake2b(f"{digest} {first}".encode(), digest_size=16).hexdigest()
-    return Opened(train, valid, source.labels, path.name, digest, streamed=True)
+    return Opened(train, valid, source.labels, path.name, split_digest(digest, first), streamed=True)
 
 
 def _open(path: Path, span: Span | None, wanted: Sequence[Wanted], found: Diagnostics) -> BlockReader | None:

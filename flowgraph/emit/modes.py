@@ -10,7 +10,7 @@ import ast
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
-from ..graph import Graph
+from ..graph import Graph, with_subgraphs
 from ..ops.ambient import draw_key
 from . import source
 from .body import Body
@@ -62,9 +62,10 @@ def bind_modes(body: Body, used: Container[str]) -> list[str]:
         if node.op.name == "key":
             key = body.namer.variable("key")
             body.variables[node.name] = name(key)
-        if node.op.draws:
-            who.setdefault(node.op.title)
-            always |= node.op.draws == "always"
+        for each in (node, *(n for held in node.op.subgraphs() for g in with_subgraphs(held) for n in g)):
+            if each.op.draws:
+                who.setdefault(each.op.title)
+                always |= each.op.draws == "always"
     if not key:
         return []
     helper = helper_name(draw_key)

@@ -8,16 +8,15 @@ it is.
 from __future__ import annotations
 
 import ast
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..graph import Graph, Node
 from ..naming import CODE_NAMES, Namer
-from ..types import TensorType
 from . import source
 from .body import Body, Target
 from .comments import shape_note
+from .first_values import FirstValues
 from .helpers import modules_used, paste, with_callees
 from .modes import Modes, bind_modes
 from .module import (
@@ -31,12 +30,11 @@ from .module import (
     join,
     output_variables,
     reaches_through,
-    shape_items,
     size_source,
     takes,
 )
 from .schedule import schedule_forms
-from .template import attribute, call, helper_name, instantiate_form, literal, name, sum_of
+from .template import attribute, call, literal, name, sum_of
 from .trainer import write_trainer
 
 Finish = Callable[[dict[str, ast.expr]], list[str]]
@@ -67,7 +65,8 @@ class _Module:
         self.modes = Modes.of([graph, *derived.values()])
 
     def text(self) -> str:
-        parts = [self._params(), self._init(), *self._init_buffers(), self._forward()]
+        first = FirstValues(self.graph, self.real, self.helpers)
+        parts = [first.shapes(), first.init(), *first.init_buffers(), self._forward()]
         if self.graph.results_of("loss"):
             parts.append(self._loss())
         writers = {
@@ -103,70 +102,6 @@ class _Module:
             value = call("np.array", source_list(array.op.value), dtype=attribute(dtype))
             lines += source.assign(variable, value, depth=0)
         return lines
-
-    def _params(self) -> list[str]:
-        lines = source.assign("PARAMS: dict[str, tuple[int, ...]]", self._shapes(self.graph.params), depth=0)
-        if self.modes.buffers:
-            shapes = self._shapes(self.modes.buffers)
-            lines += source.assign("BUFFERS: dict[str, tuple[int, ...]]", shapes, depth=0)
-        return lines
-
-    def _shapes(self, names: Sequence[str]) -> ast.expr:
-        return ast.Dict(
-            [ast.Constant(self.graph[n].hint) for n in names],
-            [self._shape(self.graph[n].type) for n in names],
-        )
-
-    def _shape(self, type: TensorType) -> ast.expr:
-        return ast.Tuple(shape_items(self.graph, type), ast.Load())
-
-    def _init(self) -> list[str]:
-        params = [self.graph[p] for p in self.graph.params]
-        if not params:
-            return ["def init(seed=0):", '    """There are no parameters."""', "    return {}"]
-        random = any(self._is_random(p.op.init) for p in params)
-        lines = ["def init(seed=0):"]
-        if random:
-            lines += [
-                '    """Return first parameters, each drawn from a stream of its own: (seed, name)."""',
-                "",
-                "    def rng(name):",
-                "        return np.random.default_rng([seed, *name.encode()])",
-                "",
-            ]
-        else:
-            lines.append('    """Return first parameters."""')
-        values = ast.Dict([ast.Constant(p.hint) for p in params], [self._drawn(p) for p in params])
-        lines += source.assign("values", values)
-        array = "np.asarray(value, dtype=" + self.real + ")"
-        lines.append(f"    return {{name: {array} for name, value in values.items()}}")
-        return lines
-
-    def _init_buffers(self) -> list[list[str]]:
-        """The function that gives the buffers their first values, where there are any."""
-        if not self.modes.buffers:
-            return []
-        nodes = [self.graph[b] for b in self.modes.buffers]
-        values = ast.Dict([ast.Constant(n.hint) for n in nodes], [self._drawn(n) for n in nodes])
-        lines = ["def init_buffers():", '    """Return the first running statistics."""']
-        lines += source.assign("values", values)
-        array = "np.asarray(value, dtype=" + self.real + ")"
-        return [[*lines, f"    return {{name: {array} for name, value in values.items()}}"]]
-
-    @staticmethod
-    def _is_random(init: Any) -> bool:
-        form = type(init).numpy
-        if isinstance(form, str):
-            return "rng" in form
-        return "rng" in inspect.signature(form).parameters
-
-    def _drawn(self, param: Any) -> ast.expr:
-        init = param.op.init
-        form = type(init).numpy
-        bound = {"rng": call("rng", ast.Constant(param.hint)), "shape": self._shape(param.type)}
-        if not isinstance(form, str):
-            self.helpers.setdefault(helper_name(form), form)
-        return instantiate_form(form, bound, init.values, "np", self.real)
 
     # -- functions
 

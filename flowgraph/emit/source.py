@@ -226,11 +226,27 @@ def _lines(prefix: str, value: ast.expr, depth: int) -> list[str]:
     if bracket is not None:
         return _explode(indent + prefix, bracket, value, depth, "")
     terms = _terms(value)
+    if len(terms) == 2 and isinstance(value, ast.BinOp) and isinstance(value.right, ast.Call):
+        broken = _of_two_terms(indent + prefix, terms, value, depth)
+        if broken:
+            return broken
     if len(terms) > 1:
         inner = INDENT * (depth + 1)
         body = [inner + flat] if len(inner) + len(flat) <= WIDTH else [inner + t for t in terms]
         return [f"{indent}{prefix}(", *body, f"{indent})"]
     return [indent + prefix + flat]
+
+
+def _of_two_terms(start: str, terms: list[str], value: ast.BinOp, depth: int) -> list[str]:
+    """A sum or product whose second operand is a call, broken inside a call as the formatter does, or []."""
+    last = _bracketed(value.right)
+    opening = f"{start}{terms[0]} {terms[1].split(' ', 1)[0]} "
+    if last is not None and len(opening) + len(last[0]) + 1 <= WIDTH:
+        return _explode(opening, last, value.right, depth, "")
+    first = _bracketed(value.left) if isinstance(value.left, ast.Call) else None
+    if last is None or first is None or len(INDENT) * depth + 2 + len(terms[1]) > WIDTH:
+        return []
+    return _explode(start, first, value.left, depth, f" {terms[1]}")
 
 
 def _bracketed(value: ast.expr) -> tuple[str, str, str] | None:
@@ -270,8 +286,12 @@ def _explode(start: str, bracket: tuple[str, str, str], value: ast.expr, depth: 
     for prefix, child in children:
         whole = inner + prefix + text(child)
         nested = _bracketed(child)
+        terms = _terms(child)
         if nested is not None and (len(whole) + 1 > WIDTH or _one_each(child)):
             lines += _explode(inner + prefix, nested, child, depth + 1, comma)
+        elif len(terms) > 1 and len(whole) + len(comma) > WIDTH:
+            lines += [inner + prefix + terms[0], *(inner + term for term in terms[1:])]
+            lines[-1] += comma
         else:
             lines.append(whole + comma)
     lines.append(f"{INDENT * depth}{closing}{tail}")

@@ -195,15 +195,15 @@ class ClassWriter:
 
     def _method(self, title: str, doc: str, given: list[str], wanted: list[str], finish: Any) -> list[str]:
         body = self._body()
-        start = []
-        if title != "forward" and reaches_through(self.graph, wanted):
-            start = self._from_forward(body, wanted)
+        calls_forward = title != "forward" and reaches_through(self.graph, wanted)
+        start = self._from_forward(body, wanted) if calls_forward else []
         body.last = wanted[0] if len(wanted) == 1 else ""
         found = body.run(wanted)
         last = finish(found)
         if any(size_source(self.graph, symbol, given) is None for symbol in body.sizes_used):
             raise CannotHold
-        sizes = [f"    {line}" for line in bind_size_lines(self.graph, body, given)]
+        bound = bind_size_lines(self.graph, body, given, is_checked=calls_forward)
+        sizes = [f"    {line}" for line in bound]
         names = ["self", *(str(self.graph[i].hint) for i in given)]
         about = doc_lines(doc, depth=2) if doc else []
         return [*source.signature(title, names, depth=1), *about, *sizes, *start, *body.lines, *last]

@@ -16,6 +16,7 @@ from ..ops.derivative import REQUESTS
 from ..syntax import Binary, BlockStmt, Call, Expr, ListExpr, Name, Number, Param, String, Unary
 from ..types import TensorType
 from .blocks import Definition, bind_shape, inside, run_body
+from .forms import dotted, head_of
 from .local import tensor_of
 from .scope import Scope
 from .static import CONSTANTS, Skip, evaluate
@@ -173,15 +174,17 @@ def _converted(scope: Scope, param: Param, node: str, place: Span) -> tuple[str,
 
 
 def _is_callable(scope: Scope, expr: Expr) -> bool:
-    """Whether an argument is the name of something to call, and of no value."""
-    if not isinstance(expr, Name) or scope.find(expr.name) is not None or expr.name in CONSTANTS:
+    """Whether an argument is the name of something to call, as `f` or `lib.f`, and of no value."""
+    name, head = dotted(expr), head_of(expr)
+    if name is None or head is None or scope.find(head.name) is not None or name in CONSTANTS:
         return False
-    return find_target(scope, expr.name) is not None
+    return find_target(scope, name) is not None
 
 
 def _bind_callable(scope: Scope, child: Scope, param: Param, expr: Expr) -> None:
-    assert isinstance(expr, Name)
-    target = find_target(scope, expr.name)
+    name = dotted(expr)
+    assert name is not None
+    target = find_target(scope, name)
     child.callables[param.name] = Symbol("callable", param.name, param.span, value=target, used=True)
 
 

@@ -203,13 +203,13 @@ class _Step:
         return unwrapped(typed), list(child.captured.values())
 
     def _refuse_coupling(self, graph: Graph) -> None:
-        """Report E0207 and raise Skip for what lets the examples of a batch act on each other."""
+        """Report E0406 and raise Skip for what lets the examples of a batch act on each other."""
         nodes = (node for inner in with_subgraphs(graph) for node in inner if node.op.couples)
         node = next(nodes, None)
         if node is None:
             return
         self.scope.found.report(
-            "E0207",
+            "E0406",
             f"`{node.op.name}` cannot stand inside of a `scan`",
             self.call.span,
             "repeated here",

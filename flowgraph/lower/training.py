@@ -32,6 +32,9 @@ SETTINGS = {
 LEAST = {"epochs": 1, "steps": 1, "batch": 1, "seed": 0}
 """The least value of the settings that are whole numbers."""
 
+MOST = {"epochs": 10**15, "steps": 10**15, "batch": 10**15}
+"""The greatest: no run takes as many steps, and times and rates of more would overflow."""
+
 
 def read_training(statement: TrainStmt, scope: Scope, expressions: Expressions) -> Training:
     """The checked `train` statement. Raises Skip after reporting every error of it."""
@@ -204,19 +207,26 @@ def _setting(keyword: Keyword, optimiser: Call, scope: Scope, expressions: Expre
     if attr.name == "batch" and isinstance(expr, Name) and expr.name == "all":
         return "all"
     value = attr_value("train", attr, expr, expressions.static, scope.found)
-    least = LEAST.get(attr.name)
-    bad = attr.name == "clip" and not value > 0
-    if bad or (least is not None and value < least):
-        bound = "more than 0" if least is None else f"at least {least}"
+    bound = "more than 0" if attr.name == "clip" and not value > 0 else ""
+    if attr.name in LEAST:
+        bound = out_of_range(attr.name, value)
+    if bound:
         scope.found.report(
             "E0404",
             f"`{attr.name}` must be {bound}",
             expr.span,
-            f"this is {shown(value)}",
-            help="give a larger number" + (", or `batch=all`" if attr.name == "batch" else ""),
+            f"this is {shorten(shown(value))}",
+            help="give another number" + (", or `batch=all`" if attr.name == "batch" else ""),
         )
         raise Skip
     return value
+
+
+def out_of_range(name: str, value: int) -> str:
+    """Which values a setting that is a whole number may have, "" where this is one of them."""
+    if value < LEAST[name]:
+        return f"at least {LEAST[name]}"
+    return f"at most {MOST[name]}" if value > MOST.get(name, value) else ""
 
 
 # ---------------------------------------------------------------------------------------

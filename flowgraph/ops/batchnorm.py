@@ -52,7 +52,15 @@ def batchnorm(x, train, running_mean, running_var, weight=None, bias=None, eps=1
     return y if bias is None else y + np.reshape(bias, each)
 
 
-def batchnorm_torch(x, train, running_mean, running_var, weight=None, bias=None, eps=1e-5):
+def batchnorm_torch(
+    x,
+    train,
+    running_mean,
+    running_var,
+    weight=None,
+    bias=None,
+    eps=1e-5,
+):
     """Each channel with mean 0 and variance 1, times the weight, plus the bias."""
     y = batch_standardized_torch(x, train, running_mean, running_var, eps)[0]
     each = (-1, *[1] * (x.dim() - 2))
@@ -61,12 +69,28 @@ def batchnorm_torch(x, train, running_mean, running_var, weight=None, bias=None,
     return y if bias is None else y + bias.reshape(each)
 
 
-def batchnorm_alone(x, train, running_mean, running_var, weight=None, bias=None, eps=1e-5):
+def batchnorm_alone(
+    x,
+    train,
+    running_mean,
+    running_var,
+    weight=None,
+    bias=None,
+    eps=1e-5,
+):
     """batchnorm of a value that no example changes: a batch of one."""
     return batchnorm(x[None], train, running_mean, running_var, weight, bias, eps)[0]
 
 
-def batchnorm_alone_torch(x, train, running_mean, running_var, weight=None, bias=None, eps=1e-5):
+def batchnorm_alone_torch(
+    x,
+    train,
+    running_mean,
+    running_var,
+    weight=None,
+    bias=None,
+    eps=1e-5,
+):
     """batchnorm of a value that no example changes: a batch of one."""
     y = batchnorm_torch(x[None], train, running_mean, running_var, weight, bias, eps)
     return y[0]

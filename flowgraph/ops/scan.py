@@ -9,17 +9,21 @@ steps share is another one in each: with the number of the step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..graph import Graph
 from ..types import KEY, Dim, Elem, Mismatch, Shape, TensorType, Type, Unifier, describe
 from .base import REAL, OpDefinitionError, Value, apply, concrete, fn
 from .control import Holder, applied, several
 from .leaf import DTYPES
 from .value import OPS
+
+Applied = Callable[[Graph, Sequence[Any], Mapping[str, int]], Any]
+"""Computes the outputs of a closed graph, a tuple if there are several."""
 
 
 class Scan(Holder):
@@ -98,6 +102,10 @@ class Scan(Holder):
     # -- values
 
     def evaluate(self, arrays: Sequence[Any], types: Sequence[Any], sizes: Mapping[str, int]) -> Any:
+        return self.evaluate_by(applied, arrays, sizes)
+
+    def evaluate_by(self, apply: Applied, arrays: Sequence[Any], sizes: Mapping[str, int]) -> Any:
+        """The value, each step computed by a function of the graph, its inputs and the sizes."""
         states, sequences, shared = self.parts(arrays)
         given: list[list[Any]] = [[] for _ in self.gives()]
         steps = range(np.shape(sequences[0])[self.axis])
@@ -105,7 +113,7 @@ class Scan(Holder):
         for step in reversed(steps) if self.reverse else steps:
             entries = [s[(slice(None),) * self.axis + (step,)] for s in sequences]
             same = [np.append(v, step) if k and len(v) else v for v, k in zip(shared, is_key, strict=True)]
-            found = applied(self.graph, [*states, *entries, *same], sizes)
+            found = apply(self.graph, [*states, *entries, *same], sizes)
             found = found if isinstance(found, tuple) else (found,)
             states = list(found[: self.states])
             for values, value in zip(given, found[self.states :], strict=True):

@@ -18,7 +18,7 @@ from .base import Pass
 
 @dataclass(frozen=True)
 class Coupling(Pass):
-    """Errors of losses made of derivatives through batch normalisation."""
+    """Errors of losses made of derivatives through batch normalisation. Raises FlowError."""
 
     name: ClassVar[str] = "coupling"
     found: Diagnostics = field(default_factory=Diagnostics, compare=False)
@@ -44,4 +44,5 @@ class Coupling(Pass):
                     help="normalise each example by itself (`layernorm`, `groupnorm`), "
                     "or keep the derivative out of the loss",
                 )
+        self.found.raise_errors()
         return graph

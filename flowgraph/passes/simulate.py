@@ -16,7 +16,7 @@ from ..graph import Graph, Node
 from ..ops.ambient import draw_key
 from ..ops.control import evaluate_nodes
 from ..ops.leaf import DTYPES
-from ..types import Dim, TensorType
+from ..types import KEY, Dim, TensorType
 
 
 class ShapeClash(Exception):
@@ -65,7 +65,7 @@ def bind_sizes(graph: Graph, values: Mapping[str, Any]) -> dict[str, int]:
     """The symbolic sizes, read off the shapes of the values. Raises ShapeClash."""
     sizes: dict[str, int] = {}
     for name in (*graph.inputs, *graph.targets, *graph.params, *graph.buffers):
-        if name in values:
+        if name in values and graph[name].type.elem != KEY:
             _bind_shape(name, graph[name].type, np.shape(values[name]), sizes)
     for requirement in graph.requires:
         if not holds(requirement.condition, sizes):

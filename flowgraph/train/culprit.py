@@ -16,7 +16,6 @@ import numpy as np
 from ..data.batches import MemoryExamples
 from ..data.order import epoch_order, place_of, split_rows
 from ..errors import FlowError, fail
-from ..ops.control import GIVEN
 from ..passes.simulate import ShapeClash, mode_values, simulate
 from .divergence import explain_divergence
 from .evaluate import count_of
@@ -74,20 +73,22 @@ def diverged(
 
 
 def unfit(
-    diagram: Subject, params: Arrays, batches: Iterable[Batch], what: str, rows: Sequence[int] | None = None
+    diagram: Subject, batches: Iterable[Batch], what: str, rows: Sequence[int] | None = None
 ) -> FlowError | None:
     """The error (E0503) of the first example with an index beyond what it points into, None without one.
 
     what: the batches, in words. rows: the number of each example of the only batch in the data.
+    Parameters are taken for 0: indices come from data, and what they point into has a size.
     """
     graph = diagram.batched()
-    leaves = {str(node.hint): node.name for node in graph if node.op.name in GIVEN}
+    columns = {str(graph[name].hint): name for name in (*graph.inputs, *graph.targets)}
+    others = mode_values(graph, train=True, rng=np.random.default_rng(0))
+    for name in (*graph.params, *graph.buffers):
+        others[name] = np.zeros([size.value or 0 for size in graph[name].type.shape])
 
     def clash(batch: Batch) -> ShapeClash | None:
-        given = {**params, **batch}
         try:
-            values = {node: given[name] for name, node in leaves.items() if name in given}
-            simulate(graph, values | mode_values(graph, train=True, rng=np.random.default_rng(0)))
+            simulate(graph, others | {columns[name]: array for name, array in batch.items()})
         except ShapeClash as found:
             return found
         return None

@@ -28,11 +28,18 @@ TRAINING_COLOUR, VALIDATION_COLOUR = "#1f6feb", "#d9480f"
 METRIC_COLOURS = ("#2f9e44", "#9c36b5", "#e8590c", "#0c8599", "#846358", "#5f3dc4")
 
 
+class CannotDraw(Exception):
+    """matplotlib cannot be used here."""
+
+
 def draw_curve(log: str) -> bytes:
-    """The picture, as PNG, of a log's text. Raises ValueError where the text is no log."""
+    """The picture, as PNG, of a log's text. Raises ValueError where the text is no log, CannotDraw."""
     columns = read_log(log)
-    import matplotlib.style
-    from matplotlib.figure import Figure
+    try:
+        import matplotlib.style
+        from matplotlib.figure import Figure
+    except (ImportError, OSError, ValueError) as error:  # it reads MPLBACKEND and the user's own settings
+        raise CannotDraw(" ".join(str(error).split())) from None
 
     steps = columns.pop("step")
     metrics = {name: v for name, v in columns.items() if name not in (*SETTINGS, "loss", "val_loss")}

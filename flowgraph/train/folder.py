@@ -160,16 +160,22 @@ class RunFolder:
         """Write model.safetensors: the parameters by the diagram's names, for any reader of that format."""
         write_weights(self.path / MODEL, params, follow=False)
 
-    def write_curve(self) -> None:
-        """Write loss.png, drawn from the log. Raises FlowError (E0804) where that is no longer a log."""
-        from .curve import draw_curve
+    def write_curve(self) -> str:
+        """Write loss.png, drawn from the log; why matplotlib could not draw it, "" if it could.
+
+        Raises FlowError (E0804) where the log is none any more.
+        """
+        from .curve import CannotDraw, draw_curve
 
         try:
             picture = draw_curve((self.path / LOG).read_text(encoding="utf-8"))
+        except CannotDraw as error:
+            return shorten(str(error), 200)
         except (OSError, ValueError) as error:
             why = f"holds a `{LOG}` that cannot be drawn: {shorten(str(error), 200)}"
             raise self._refused(why, "something else has written to it") from None
         write_bytes(self.path / CURVE, picture, follow=False)
+        return ""
 
     # -- the log
 

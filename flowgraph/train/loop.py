@@ -169,7 +169,8 @@ class _Run:
         if self.folder is not None:
             if self.learner.step_count == self.first:
                 self.folder.write_model(params)
-            self.folder.write_curve()
+            if why := self.folder.write_curve():
+                self.reporter.note(f"there is no loss.png: {why}")
 
     def _trained(self) -> Trained:
         step, first, seconds = self.learner.step_count, self.first, self.ended - self.began
@@ -199,7 +200,7 @@ class _Run:
         except UNFIT as error:
             what = "those for validation" if examples is self.opened.valid else "those for training"
             chunks = examples.chunks(examples.count)
-            raise (unfit(self.diagram, self.learner.params(), chunks, what) or error) from None
+            raise (unfit(self.diagram, chunks, what) or error) from None
 
     # -- steps
 
@@ -233,7 +234,7 @@ class _Run:
                 loss = learner.step(batch)
             except UNFIT as error:
                 rows = row_numbers(self.opened, self.plan, step)
-                raise (unfit(self.diagram, learner.params(), [batch], "the batch", rows) or error) from None
+                raise (unfit(self.diagram, [batch], "the batch", rows) or error) from None
             if not math.isfinite(loss) or (self.detect_anomaly and not all_finite(learner.params())):
                 raise self._diverged(step)
             self.sum.losses += loss

@@ -15,7 +15,7 @@ from ..data.order import steps_per_epoch
 from ..errors import Diagnostics, shorten
 from ..graph import Graph
 from ..lower.program import DEFAULT_EPOCHS, DEFAULT_TRAINING, Program, Training
-from ..lower.training import LEAST
+from ..lower.training import out_of_range
 from ..passes.learn import SHOWN, staying
 
 COLUMNS = ("step", "epoch", "lr", "loss", "val_loss")
@@ -130,16 +130,20 @@ def _check_settings(given: dict[str, Any], found: Diagnostics, path: str) -> Non
     for name, value in given.items():
         if value is None or (name == "batch" and value == "all"):
             continue
-        if said := misnumbered(name, value, LEAST[name]):
+        if said := misnumbered(name, value):
             cure = "give another number" + (", or `all`" if name == "batch" else "")
             found.report("E0404", said, help=cure, path=path)
 
 
-def misnumbered(name: str, value: Any, least: int) -> str:
-    """What is wrong with a setting that must be a whole number, numpy's included; "" for nothing."""
+def misnumbered(name: str, value: Any, like: str = "") -> str:
+    """What is wrong with a setting that must be a whole number, numpy's included; "" for nothing.
+
+    like: the setting of the `train` statement that has its range, where it has another name.
+    """
     if isinstance(value, bool) or not isinstance(value, Integral):
-        return f"`{name}` must be a whole number, and it is {value!r}"
-    return "" if int(value) >= least else f"`{name}` must be at least {least}, and it is {value}"
+        return f"`{name}` must be a whole number, and it is {shorten(repr(value))}"
+    bound = out_of_range(like or name, int(value))
+    return f"`{name}` must be {bound}, and it is {shorten(str(value))}" if bound else ""
 
 
 def _with_rate(optimiser: Any, lr: float, found: Diagnostics, path: str) -> Any:

@@ -75,7 +75,7 @@ def _check(wishes: Wishes) -> None:
         raise fail("E0403", "a run is resumed in its folder, and none is given", help="name it with --out")
     for name in ("log", "save_every"):
         steps = getattr(wishes, name)
-        if steps is not None and (said := misnumbered(name, steps, 1)):
+        if steps is not None and (said := misnumbered(name, steps, like="steps")):
             raise fail("E0404", said, help="give a number of steps")
     if wishes.target != "numpy":
         return

@@ -6,11 +6,8 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.util
 import re
 import shlex
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,38 +16,13 @@ import comparisons
 import numpy as np
 import pytest
 from comparisons import CASES, Case
-from conftest import Golden
-from running import HAS_TORCH, ROOT, initial
+from running import ROOT
+from transformer_files import FILES, NETWORKS, need, network
 
 from flowgraph.cli.main import main
-from flowgraph.diagram import Diagram, load
+from flowgraph.diagram import load
 
-NETWORKS: dict[str, dict[str, int]] = {
-    "gpt2": {"V": 97, "P": 64, "L": 2, "H": 4, "D": 32},
-    "llama": {"V": 97, "L": 2, "H": 4, "G": 2, "D": 32, "F": 53},
-    "bert": {"V": 97, "P": 64, "L": 2, "H": 4, "D": 32, "F": 53},
-    "transformer_classifier": {"T": 6, "L": 2, "H": 2, "D": 16, "F": 24},
-}
-"""The examples of this file, at sizes for tests."""
-FILES = {name: comparisons.MODELS / f"{name}.flow" for name in NETWORKS}
-HAS_TRANSFORMERS = importlib.util.find_spec("transformers") is not None
 BOUNDS = {"float64": 1e-9, "float32": 1e-5}
-
-needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
-
-
-@functools.cache
-def example(name: str) -> Diagram:
-    """One of them at its sizes for tests."""
-    return load(FILES[name], settings=NETWORKS[name])
-
-
-def need(model: str) -> None:
-    """Skip where the other implementation is not installed."""
-    if not HAS_TORCH:
-        pytest.skip("torch is not installed")
-    if model != "transformer_classifier" and not HAS_TRANSFORMERS:
-        pytest.skip("transformers is not installed: pip install 'flowgraph[models]'")
 
 
 def first_of_each() -> list[Case]:
@@ -125,7 +97,7 @@ def test_the_angles_in_double_precision_are_theirs(model: str) -> None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_no_warnings(name: str) -> None:
-    assert [w.message for w in example(name).warnings] == []
+    assert [w.message for w in network(name).warnings] == []
     assert load(FILES[name]).warnings == ()
 
 
@@ -137,7 +109,7 @@ def test_canonical(name: str, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_verified(name: str) -> None:
-    found = example(name).verify()
+    found = network(name).verify()
     assert found.ok, found.table()
 
 
@@ -196,9 +168,7 @@ def test_every_large_one_shows_how_to_read_published_weights() -> None:
         ("bert", {}, 109_483_778),
     ],
 )
-def test_as_many_parameters_as_the_published_ones(
-    name: str, settings: dict[str, int], expected: int
-) -> None:
+def test_as_many_parameters_as_the_published_ones(name: str, settings: dict[str, int], expected: int) -> None:
     graph = load(FILES[name], settings=settings).graph
     shapes = [[d.value for d in graph[p].type.shape] for p in graph.params]
     assert sum(int(np.prod(shape)) for shape in shapes) == expected
@@ -217,103 +187,6 @@ def test_gpt2_has_the_published_names() -> None:
 
 
 # ---------------------------------------------------------------------------------------
-# The emitted torch
-
-
-def test_gpt2_in_torch(golden: Golden) -> None:
-    """Twelve layers are one loop: at most 250 lines."""
-    text = load(FILES["gpt2"]).compile("torch")
-    assert text.count("\n") <= 250
-    assert "for h in self.h:" in text
-    golden(text, suffix=".py")
-
-
-def model_and_batch(name: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """The emitted module, and two batches of different lengths."""
-    diagram = example(name)
-    model = comparisons.torch_model(diagram, "float32", initial(diagram))
-    case = Case(name, NETWORKS[name], 3, NETWORKS[name].get("T", 11))
-    other = Case(name, NETWORKS[name], 2, NETWORKS[name].get("T", 5))
-    batches = [comparisons.tensors(comparisons.batch_of(c, diagram)) for c in (case, other)]
-    return model, batches[0], batches[1]
-
-
-def inputs_of(name: str, batch: dict[str, Any]) -> dict[str, Any]:
-    return {k: batch[k] for k in example(name).graph.inputs}
-
-
-def as_list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, tuple) else [value]
-
-
-@needs_torch
-@pytest.mark.parametrize("name", NETWORKS)
-def test_compiles_without_a_break(name: str) -> None:
-    """The loss and its gradient under torch.compile as one graph."""
-    import torch
-
-    model, batch, _ = model_and_batch(name)
-    expected = model.loss(**batch)
-    expected.backward()
-    grads = {k: p.grad.clone() for k, p in model.named_parameters()}
-    model.zero_grad()
-    torch._dynamo.reset()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        loss = torch.compile(model.loss, fullgraph=True, backend="aot_eager")(**batch)
-        loss.backward()
-    torch.testing.assert_close(loss, expected)
-    for k, p in model.named_parameters():
-        torch.testing.assert_close(p.grad, grads[k], rtol=1e-4, atol=1e-6)
-
-
-@needs_torch
-@pytest.mark.parametrize("name", NETWORKS)
-def test_exports_for_every_length(name: str) -> None:
-    """One export serves batches and rows of other lengths."""
-    import torch
-
-    model, batch, other = model_and_batch(name)
-    given = inputs_of(name, batch)
-    auto = torch.export.Dim.AUTO
-    free = {k: {0: auto, 1: auto} if "T" not in NETWORKS[name] else {0: auto} for k in given}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        exported = torch.export.export(model, (), given, dynamic_shapes=free).module()
-    for each in (batch, other):
-        values = inputs_of(name, each)
-        for ours, theirs in zip(as_list(exported(**values)), as_list(model(**values)), strict=True):
-            torch.testing.assert_close(ours, theirs)
-
-
-@needs_torch
-@pytest.mark.parametrize("name", NETWORKS)
-def test_state_dict_there_and_back(name: str) -> None:
-    """Its names are the diagram's, in their order, and what it loads is what it gives."""
-    diagram = example(name)
-    params = {k: v.astype(np.float32) for k, v in initial(diagram, seed=3).items()}
-    model = comparisons.torch_model(diagram, "float32", params)
-    state = model.state_dict()
-    assert set(state) == set(params)
-    for k, value in params.items():
-        np.testing.assert_array_equal(state[k].numpy(), value)
-
-
-@needs_torch
-def test_embeddings_start_as_the_file_says() -> None:
-    """0.02 in GPT-2, where nn.Embedding alone would start at 1; and so in both targets."""
-    text = example("gpt2").compile("torch")
-    space: dict[str, Any] = {"__name__": "emitted"}
-    exec(compile(text, "emitted.py", "exec"), space)
-    import torch
-
-    torch.manual_seed(0)
-    drawn = space["Gpt2"]().wte.weight.detach().numpy()
-    for table in (drawn, initial(example("gpt2"))["wte.weight"]):
-        assert abs(float(np.std(table)) / 0.02 - 1) < 0.05
-
-
-# ---------------------------------------------------------------------------------------
 # What they do
 
 
@@ -321,7 +194,7 @@ def test_gpt2_and_llama_look_back_only() -> None:
     """What comes later changes no score of what came before."""
     rng = np.random.default_rng(0)
     for name in ("gpt2", "llama"):
-        diagram = example(name)
+        diagram = network(name)
         module = comparisons.emitted(diagram, "numpy", "float64")
         params = module["init"](0)
         ids = rng.integers(0, 97, (2, 9))
@@ -334,7 +207,7 @@ def test_gpt2_and_llama_look_back_only() -> None:
 
 def test_bert_does_not_see_the_filling() -> None:
     """A text has the same scores however long the row is that it stands in, whatever fills it."""
-    diagram = example("bert")
+    diagram = network("bert")
     module = comparisons.emitted(diagram, "numpy", "float64")
     params = module["init"](0)
     rng = np.random.default_rng(0)
@@ -370,7 +243,7 @@ def test_the_classifier_learns_palindromes() -> None:
     trained = diagram.train(epochs=8, split=0.8)
     assert trained.validation is not None
     assert trained.losses[0] > 0.6 > 0.3 > trained.loss
-    assert trained.validation.metrics["accuracy"] > 0.9
+    assert trained.metrics["accuracy"] > 0.9
 
 
 def test_the_readme_names_all_of_them() -> None:

@@ -19,7 +19,7 @@ from flowgraph.ops.shape import summed_to
 from flowgraph.types import Dim, TensorType, TupleType
 
 N = Dim.symbol("N")
-BATCH_ONLY = ("batch_mean", "batch_sum")
+BATCH_ONLY = ("batch_mean", "batch_sum", "batch_standardize", "batchnorm_over_batch")
 """Operations on the batch axis itself."""
 
 
@@ -118,6 +118,8 @@ def evaluate(
     form = op.form(target, types)
     known = {name: concrete(value, sizes) for name, value in op.bindings().items()}
     known |= bind_operands(op, arrays)
+    if "train" in op.ambient:
+        known["train"] = bool(known["train"])
     scope = form_scope(op, target, dtype)
     if isinstance(form, str):
         return eval(form, scope | known)
@@ -161,6 +163,13 @@ def draw(sample: Sample, generator: np.random.Generator, lead: Mapping[int, int]
         np.asarray(arg.draw(generator, () if lead is None or i not in lead else (lead[i],)))
         for i, arg in enumerate(sample.args)
     ]
+
+
+def batchable(cls: type[Op], sample: Sample) -> list[tuple[int, ...]]:
+    """Which operands carry the batch, of those that may: no mode, key or buffer does."""
+    free = [i for i, arg in enumerate(sample.args) if arg in sample.passed]
+    free = free[:1] if cls.couples else free
+    return [tuple(free[i] for i in chosen) for chosen in subsets(len(free))]
 
 
 def subsets(count: int, most: int = 3) -> list[tuple[int, ...]]:

@@ -86,6 +86,7 @@ def test_a_rate_inside_a_schedule_is_replaced_and_the_shape_stays() -> None:
         ({"epochs": -1}, "E0404", "`epochs` must be at least 1, and it is -1"),
         ({"batch": 0}, "E0404", "`batch` must be at least 1, and it is 0"),
         ({"batch": "some"}, "E0404", "`batch` must be a whole number, and it is 'some'"),
+        ({"steps": 10**16}, "E0404", "`steps` must be at most 1000000000000000, and it is 10000000000000000"),
         ({"epochs": 2.5}, "E0404", "`epochs` must be a whole number, and it is 2.5"),
         ({"seed": -1}, "E0404", "`seed` must be at least 0, and it is -1"),
         ({"lr": -0.1}, "E0404", "`lr` of `sgd` must be more than 0, and it is -0.1"),
@@ -110,6 +111,11 @@ def test_whole_numbers_may_be_numpys() -> None:
 def test_an_infinite_rate_in_the_file_is_refused(rate: str) -> None:
     with pytest.raises(FlowError, match="must be a finite number, and it is inf"):
         loads(f"{HEAD}train sgd(lr={rate})")
+
+
+def test_a_length_in_the_file_that_no_run_reaches_is_refused() -> None:
+    with pytest.raises(FlowError, match="`epochs` must be at most 1000000000000000"):
+        loads(f"{HEAD}train sgd(lr=1), epochs=99999999999999999999")
 
 
 @pytest.mark.parametrize("name", ["step", "epoch", "lr", "val_loss"])

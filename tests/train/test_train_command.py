@@ -205,6 +205,16 @@ def test_the_parameters_run_in_the_simulator(tmp_path: Path, capsys: Capture) ->
     assert said is not None and float(said[1]) == pytest.approx(loss, rel=1e-4)
 
 
+def test_a_matplotlib_that_cannot_be_used_fails_no_run(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "flowgraph", "train", flow(tmp_path), "--out", str(out)]
+    environment = {**os.environ, "MPLBACKEND": "nonsense"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0 and "parameters: " in done.stdout
+    assert "there is no loss.png: " in done.stderr and "nonsense" in done.stderr
+    assert (out / "model.safetensors").exists() and not (out / "loss.png").exists()
+
+
 # -- what it refuses
 
 

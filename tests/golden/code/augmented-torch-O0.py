@@ -27,7 +27,7 @@ class Augmented(nn.Module):
         )
 
     def forward(self, x):
-        N = len(x)
+        N = x.shape[0]
         h_0_expand = torch.broadcast_to(self.values, (N, 1))  # (N, 1)
         h_0 = torch.cat([x, h_0_expand], dim=-1)  # (N, 3)
         h_1_transpose_last = self.W_1.T  # (3, 2)
