@@ -126,15 +126,15 @@ def contestants(case: Case) -> dict[str, Contestant]:
         return lambda: [trainer.step(*batch) for batch in batches]
 
     found = {"by hand": by_hand, "numpy": numpy}
-    return found | {"torch": in_torch(case, first)} if HAS_TORCH else found
+    return found | {"torch": in_torch(case.diagram, first)} if HAS_TORCH else found
 
 
-def in_torch(case: Case, first: dict[str, np.ndarray]) -> Contestant:
+def in_torch(diagram: Diagram, first: dict[str, np.ndarray]) -> Contestant:
     """The emitted PyTorch module."""
     import torch
 
-    space = execute(case.diagram.compile("torch"))
-    name = class_name(case.diagram.graph.name)
+    space = execute(diagram.compile("torch"))
+    name = class_name(diagram.graph.name)
     train_step = space["train_step"]
 
     def contestant(batches: list[Batch]) -> Run:

@@ -178,7 +178,7 @@ class Namer:
         self._next: dict[str, int] = {}
 
     def unique(self, wanted: str, apart: str = "_") -> str:
-        """`wanted` itself, or with `_2`, `_3`, ... where it is taken; apart: what stands before the number."""
+        """`wanted` itself, or with `_2`, `_3`, ... where it is taken; apart: what comes before the 2."""
         name = wanted
         while name in self._used:
             number = self._next.get(wanted, 1) + 1

@@ -22,7 +22,7 @@ from flowgraph.naming import class_name
 from flowgraph.passes.simulate import mode_values, simulate
 
 ROOT = Path(__file__).parent.parent
-SMALL_MODELS = ("burgers", "contractive", "matrix_factorisation", "word2vec")
+SMALL_MODELS = ("burgers", "contractive", "lenet", "matrix_factorisation", "word2vec")
 """The models that are tried in every way like the other examples; tests/models has the rest."""
 FILES = sorted((ROOT / "examples").glob("*/*.flow"))
 EXAMPLES = {p.stem: p for p in FILES if p.parent.name != "models" or p.stem in SMALL_MODELS}

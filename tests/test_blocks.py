@@ -193,6 +193,26 @@ def test_blocks_of_a_file_see_the_sizes_of_that_file(tmp_path: Path) -> None:
     assert [list(map(str, diagram.graph[p].type.shape)) for p in diagram.graph.params] == [["7", "4"], ["7"]]
 
 
+def test_a_block_of_another_file_can_be_an_argument(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        main='use "lib.flow" as lib\ninput x\nf = lib.twice(lib.inc, x)\n',
+        lib="block twice(f, x) { return f(f(x)) }\nblock inc(x) { return x + 1 }\n",
+    )
+    assert load(tmp_path / "main.flow").run({"x": 3})["f"][0] == 5
+
+
+def test_what_a_file_does_not_offer_is_no_argument(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        main='use "lib.flow" as lib\ninput x\nf = lib.twice(lib.dec, x)\n',
+        lib="block twice(f, x) { return f(f(x)) }\n",
+    )
+    with pytest.raises(FlowError) as caught:
+        load(tmp_path / "main.flow")
+    assert [d.code for d in caught.value.diagnostics] == ["E0101"]
+
+
 def test_files_may_not_use_each_other_in_a_ring(tmp_path: Path) -> None:
     write(
         tmp_path,

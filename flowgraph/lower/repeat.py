@@ -103,7 +103,8 @@ def _join(statement: RepeatStmt, scope: Scope, rounds: list[str]) -> None:
     for node in first:
         graph.add(node)
     graph.close(order, (), (), first.results)
-    loop = Loop(graph=graph, count=len(calls), shared=len(shared), path=statement.name if calls[0].op.path else "")
+    path = statement.name if calls[0].op.path else ""
+    loop = Loop(graph=graph, count=len(calls), shared=len(shared), path=path)
     given = [operands[0][h] for h in (*labels, *shared)] + [row[h] for row in operands for h in own]
     _forget(scope, rounds)
     single = labels[0] if len(labels) == 1 else None

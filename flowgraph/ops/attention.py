@@ -58,7 +58,7 @@ def need_mask(op: Op, u: Unifier, mask: TensorType, slot: int, scores: Shape) ->
 
 
 def attention_weights(scores, mask=None, causal=False):
-    """Softmax over what mask and, if causal, the order let each row look at; 0 elsewhere."""
+    """Softmax over what mask and, if causal, order let each row look at; else 0."""
     if mask is not None:
         is_bool = mask.dtype == bool
         scores = np.where(mask, scores, -np.inf) if is_bool else scores + mask
@@ -67,12 +67,12 @@ def attention_weights(scores, mask=None, causal=False):
         scores = np.where(seen, scores, -np.inf)
     top = np.max(scores, axis=-1, keepdims=True, initial=-np.inf)
     e = np.exp(scores - np.where(top == -np.inf, 0, top))
-    # The largest term is 1, so that the sum is less only where there is nothing to look at.
+    # The largest term is 1: the sum is less only where there is nothing to look at.
     return e / np.maximum(np.sum(e, axis=-1, keepdims=True), 1)
 
 
 def attention_weights_torch(scores, mask=None, causal=False):
-    """Softmax over what mask and, if causal, the order let each row look at; 0 elsewhere."""
+    """Softmax over what mask and, if causal, order let each row look at; else 0."""
     if mask is not None:
         is_bool = mask.dtype == torch.bool
         scores = scores.masked_fill(~mask, -torch.inf) if is_bool else scores + mask

@@ -201,11 +201,11 @@ class Op(Declared):
 
     def wants(self, types: Sequence[TensorType]) -> list[Elem | None]:
         """The element type each operand is converted to first; None leaves it as it is."""
-        own = [name in self.ambient for name in self.operands]
-        return [
-            REAL if t.elem.kind != "real" and not (slot < len(own) and own[slot]) else None
-            for slot, t in enumerate(types)
-        ]
+        wanted = [REAL if t.elem.kind != "real" else None for t in types]
+        if not self.ambient:
+            return wanted
+        names = zip(self.operands, wanted, strict=False)
+        return [None if name in self.ambient else elem for name, elem in names]
 
     def canonical(self, types: Sequence[Any]) -> Op:
         """The same operation with attrs made explicit: axes from the end, sizes filled in."""

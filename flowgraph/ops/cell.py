@@ -219,7 +219,7 @@ class RnnCell(Cell):
 
 
 def gru_cell(x, h, weight_ih, weight_hh, bias_ih=None, bias_hh=None):
-    """The next state: of tanh(n_x + r n_h) and of the state before, as the gate z says."""
+    """The next state: of tanh(n_x + r n_h) and the last state, as the gate z says."""
     r_x, z_x, n_x = np.split(affine(x, weight_ih, bias_ih), 3, axis=-1)
     r_h, z_h, n_h = np.split(affine(h, weight_hh, bias_hh), 3, axis=-1)
     r, z = sigmoid(r_x + r_h), sigmoid(z_x + z_h)
@@ -228,7 +228,7 @@ def gru_cell(x, h, weight_ih, weight_hh, bias_ih=None, bias_hh=None):
 
 
 def gru_cell_torch(x, h, weight_ih, weight_hh, bias_ih=None, bias_hh=None):
-    """The next state: of tanh(n_x + r n_h) and of the state before, as the gate z says."""
+    """The next state: of tanh(n_x + r n_h) and the last state, as the gate z says."""
     r_x, z_x, n_x = F.linear(x, weight_ih, bias_ih).chunk(3, dim=-1)
     r_h, z_h, n_h = F.linear(h, weight_hh, bias_hh).chunk(3, dim=-1)
     r, z = torch.sigmoid(r_x + r_h), torch.sigmoid(z_x + z_h)

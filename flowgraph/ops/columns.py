@@ -83,7 +83,7 @@ def add_columns(total, cols, stride=1, dilation=1):
 
 
 def blocks(rows, size):
-    """Slices of so many rows, one after the other, of an array of this size: about 4 MB each."""
+    """Slices of so many rows of an array of this size, one by one: about 4 MB each."""
     step = max(1, 2**20 * rows // max(size, 1))
     return [slice(start, start + step) for start in range(0, rows, step)]
 

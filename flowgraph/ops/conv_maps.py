@@ -273,7 +273,7 @@ def transposed_sizes(window: Window, sizes: Sequence[Any], more: Sequence[int]) 
 
 
 def conv_weight(x, y, kernel, stride=1, padding=0, dilation=1, groups=1):
-    """Transpose of conv: for y [..., out, *out_sizes] its weight, summed over examples."""
+    """Transpose of conv: from y [..., out, *out_sizes] to weight, over all examples."""
     view = columns(x, kernel, stride, padding, dilation)
     y = examples_last(y, len(kernel))
     rest = [slice(None)] * len(kernel)
@@ -289,7 +289,7 @@ def conv_weight(x, y, kernel, stride=1, padding=0, dilation=1, groups=1):
 
 
 def conv_weight_torch(x, y, kernel, stride=1, padding=0, dilation=1, groups=1):
-    """Transpose of conv: for y [..., out, *out_sizes] its weight, summed over examples."""
+    """Transpose of conv: from y [..., out, *out_sizes] to weight, over all examples."""
     count = len(kernel)
     x = F.pad(x, [n for side in reversed(sides(padding, count)) for n in side])
     x = x.reshape(math.prod(x.shape[: -count - 1]), *x.shape[-count - 1 :])

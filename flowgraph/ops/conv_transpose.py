@@ -24,7 +24,7 @@ def conv_transpose(
     groups=1,
     dilation=1,
 ):
-    """Transposed convolution of x [..., C, *sizes], weight [C, out / groups, *kernel]."""
+    """Transposed conv of x [..., C, *sizes]; weight: [C, out / groups, *kernel]."""
     kernel = weight.shape[2:]
     settings = (stride, padding, dilation, output_padding)
     numbers = [each(setting, len(kernel)) for setting in settings]

@@ -149,7 +149,7 @@ class Mae(PairLoss):
 
 
 def huber(h, y, delta=1.0, axis=()):
-    """Half the squared error up to delta, a straight line beyond; the mean over axis."""
+    """Half the squared error up to delta, beyond it a line; the mean over axis."""
     error = np.abs(h - y)
     near = np.minimum(error, delta)
     return np.mean(near * (error - 0.5 * near), axis=axis)

@@ -137,7 +137,7 @@ class Accuracy(NonDifferentiable, Averaged):
 
 
 def top_k(z, y, k, axis=()):
-    """1 where the label is among the k largest scores, ties going to the first; the mean."""
+    """1 where the label is among the k largest scores, the first of a tie; the mean."""
     own = np.take_along_axis(z, y[..., None], axis=-1)
     earlier = np.arange(z.shape[-1]) < y[..., None]
     better = np.sum((z > own) | ((z == own) & earlier), axis=-1)
@@ -145,7 +145,7 @@ def top_k(z, y, k, axis=()):
 
 
 def top_k_torch(z, y, k, axis=()):
-    """1 where the label is among the k largest scores, ties going to the first; the mean."""
+    """1 where the label is among the k largest scores, the first of a tie; the mean."""
     own = z.gather(-1, y[..., None])
     earlier = torch.arange(z.shape[-1], device=z.device) < y[..., None]
     better = torch.sum((z > own) | ((z == own) & earlier), dim=-1)

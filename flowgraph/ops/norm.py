@@ -244,7 +244,7 @@ class Rmsnorm(LastAxesNorm):
 
 
 def groupnorm(x, weight=None, bias=None, num_groups=1, axis=-1, eps=1e-5):
-    """Groups of channels with mean 0 and variance 1, each channel times a weight, plus a bias."""
+    """Groups of channels with mean 0 and variance 1, times a weight, plus a bias."""
     group = math.prod(x.shape[axis:]) // num_groups
     groups = np.reshape(x, (*x.shape[:axis], num_groups, group))
     y = np.reshape(standardized(groups, eps=eps)[0], x.shape)

@@ -157,7 +157,7 @@ class MaxPool(Pool):
 
 
 def maxima(x, y, kernel, stride, padding):
-    """For each entry of a window: where it lies, and which windows have their maximum y there."""
+    """For each entry of a window: where it lies, and which windows have y there."""
     count = len(kernel)
     x = surrounded(x, padding, count, -np.inf)
     is_free = np.ones_like(y, bool)

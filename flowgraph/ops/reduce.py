@@ -220,7 +220,7 @@ def unmerged_last(flat: Value, x: Value, axes: Sequence[int]) -> Value:
 
 
 def take_first(x, axis, keepdims, pick):
-    """Largest or smallest entry over several axes; a tie's gradient goes to the first."""
+    """Largest or smallest entry over several axes; a tie's gradient: the first's."""
     axes = [a % x.ndim for a in axis]
     rest = [a for a in range(x.ndim) if a not in axes]
     flat = x.permute(*rest, *axes).flatten(len(rest))

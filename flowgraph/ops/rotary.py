@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def rotary(x, base=10000.0, offset=0, interleaved=False, inverse=False):
-    """Pairs of entries of row t turned by (offset + t) / base^(i / pairs), i the pair."""
+    """Pair i of the entries of row t turned by (offset + t) / base^(i / pairs)."""
     pairs = x.shape[-1] // 2
     places = np.arange(offset, offset + x.shape[-2])[:, None]
     angles = places / base ** (np.arange(pairs) / max(pairs, 1))
@@ -31,7 +31,7 @@ def rotary(x, base=10000.0, offset=0, interleaved=False, inverse=False):
 
 
 def rotary_torch(x, base=10000.0, offset=0, interleaved=False, inverse=False):
-    """Pairs of entries of row t turned by (offset + t) / base^(i / pairs), i the pair."""
+    """Pair i of the entries of row t turned by (offset + t) / base^(i / pairs)."""
     pairs = x.shape[-1] // 2
     # In single precision the angles of far places would lose their last digits.
     exact = torch.float32 if x.device.type == "mps" else torch.float64

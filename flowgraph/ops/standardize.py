@@ -24,14 +24,14 @@ RESULTS = ("standard", "scale")
 
 
 def standardized(x, axis=-1, eps=1e-5):
-    """x less its mean, over its standard deviation along axis; and the factor that scaled it."""
+    """x less its mean, over its standard deviation along axis, and that factor."""
     centered = x - np.mean(x, axis=axis, keepdims=True)
     scale = 1 / np.sqrt(np.mean(centered**2, axis=axis, keepdims=True) + eps)
     return centered * scale, scale
 
 
 def standardized_torch(x, axis=-1, eps=1e-5):
-    """x less its mean, over its standard deviation along axis; and the factor that scaled it."""
+    """x less its mean, over its standard deviation along axis, and that factor."""
     centered = x - x.mean(dim=axis, keepdim=True)
     scale = torch.rsqrt(centered.square().mean(dim=axis, keepdim=True) + eps)
     return centered * scale, scale

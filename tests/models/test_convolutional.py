@@ -33,10 +33,10 @@ from flowgraph.naming import class_name
 SIZES = {
     "lenet": "",
     "autoencoder": "",
-    "vgg": "S=32 W=4 F=16 K=10",
-    "unet": "H=16 V=32 W=3",
+    "vgg": "S=32 W=2 F=8 K=10",
+    "unet": "H=16 V=16 W=2",
     "residual": "C=3 S=16 W=8 K=4",
-    "resnet18": "S=64 W=2 K=5",
+    "resnet18": "S=32 W=2 K=5",
 }
 """The networks of this file, at sizes for tests."""
 FILES = {name: MODELS / f"{name}.flow" for name in SIZES}
@@ -171,7 +171,7 @@ def test_state_dict_there_and_back(name: str) -> None:
 
 
 @needs_torch
-@pytest.mark.parametrize("name", some("lenet", "resnet18"))
+@pytest.mark.parametrize("name", some("resnet18"))
 def test_compiles_without_a_break(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In training where that makes a difference, which needs no random numbers."""
     case = case_of(name, train=bool(example(name).graph.buffers))
@@ -203,7 +203,7 @@ def trained(name: str, target: str = "numpy", seed: int = 0) -> Any:
     return load(FILES[name]).train(target=target, seed=seed)
 
 
-@pytest.mark.parametrize(("target", "seed"), [("numpy", 0), ("numpy", 1), (TARGETS[-1], 2)])
+@pytest.mark.parametrize(("target", "seed"), [("numpy", 0), (TARGETS[-1], 1)])
 def test_lenet_reads_98_percent_of_the_held_out_fifth(target: str, seed: int) -> None:
     found = trained("lenet", target, seed).validation
     assert found.count == 359

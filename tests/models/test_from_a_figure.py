@@ -82,7 +82,7 @@ def test_the_gpt_in_every_engine() -> None:
         targets = {"next": rng.integers(0, 1000, (2, length))}
         expected = SIMULATOR.run(diagram, params, ids, targets)
         for engine in EMITTED:
-            if engine.level == 1 and (engine.target != "torch" or HAS_TORCH):
+            if engine.level == 1 and engine.dtype == "float64" and (engine.target != "torch" or HAS_TORCH):
                 same(engine.run(diagram, params, ids, targets), expected, **engine.tolerance)
 
 

@@ -87,7 +87,7 @@ def assert_compiles(model: Any, batch: dict[str, Any], backend: str) -> None:
 
 
 @needs_torch
-@pytest.mark.parametrize("name", some(["gpt2", "bert"]))
+@pytest.mark.parametrize("name", some(["gpt2"]))
 def test_compiles_without_a_break(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = emitted(name, tmp_path, monkeypatch)
     assert_compiles(found.model, found.batch, "aot_eager")
@@ -103,7 +103,7 @@ def test_compiles_to_machine_code(name: str, tmp_path: Path, monkeypatch: pytest
 
 
 @needs_torch
-@pytest.mark.parametrize("name", some(["gpt2", "bert"]))
+@pytest.mark.parametrize("name", some(["bert"]))
 def test_exports_for_every_length(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One export serves batches and rows of other lengths."""
     import torch

@@ -134,6 +134,8 @@ def test_the_torch_module_gives_the_same(cls, sample, name):
     run = Run(cls, sample, inputs)
     arrays = draw(sample, rng(name), dict.fromkeys(inputs, 2))
     node = run.graph[run.result.name]
+    if not isinstance(node.op, cls):
+        return  # over a batch another operation does it
     text = node.op.torch_layer([run.graph[o].type for o in node.operands])
     if not text:
         return

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import FunctionType
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from op_cases import Run, cases, draw, items, rng
 from running import EMITTED, HAS_TORCH, SIMULATOR, initial, same
 
 from flowgraph.diagram import loads
+from flowgraph.emit.helpers import paste, with_callees
+from flowgraph.ops import OPS
 from flowgraph.ops.base import Arg, Op, Sample
 from flowgraph.ops.describe import setting_text
 
@@ -80,3 +83,11 @@ def test_the_emitted_code_is_formatted_and_clean(tmp_path):
     for command in (["format", "--diff"], ["check"]):
         done = subprocess.run([ruff, *command, "--isolated", str(tmp_path)], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_is_pasted_is_narrow():
+    """The functions that emitted modules take over, docstrings and comments too."""
+    forms = [f for cls in OPS.values() for f in (cls.numpy, cls.torch) if isinstance(f, FunctionType)]
+    assert len(forms) > 50
+    lines = {line for form in with_callees(forms) for line in paste(form, {})}
+    assert [line for line in lines if len(line) > 88] == []
