@@ -9,12 +9,18 @@ nothing is ever written.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable
-from pathlib import Path
 
-import pytest
-from running import ENGINES, HAS_TORCH, Engine
+# Before numpy and torch are loaded: the tests run side by side, and threads of BLAS that wait for
+# each other's core slow a small network up to a hundred times.
+for _library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
+import re  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+from running import ENGINES, HAS_TORCH, Engine  # noqa: E402
 
 GOLDEN = Path(__file__).parent / "golden"
 UPDATE = "--update-golden"

@@ -24,7 +24,7 @@ class FileName(click.Path):
     """The name of a file, taken as it is: whether it can be used is said in our own words."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value == "":  # of a variable that is not set, in a script
+        if value == "" and isinstance(param, click.Option):  # of a variable that is not set, in a script
             self.fail("the name is empty", param, ctx)
         return value
 

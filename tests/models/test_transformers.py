@@ -6,9 +6,6 @@
 
 from __future__ import annotations
 
-import re
-import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ import numpy as np
 import pytest
 from comparisons import CASES, Case
 from running import ROOT
+from shown import shown_commands, words_of
 from transformer_files import FILES, NETWORKS, need, network
 
 from flowgraph.cli.main import main
@@ -113,15 +111,7 @@ def test_verified(name: str) -> None:
     assert found.ok, found.table()
 
 
-def commands() -> Iterator[tuple[str, str]]:
-    """The commands that the comments at the head of a file show."""
-    for name in NETWORKS:
-        text = FILES[name].read_text(encoding="utf-8")
-        for found in re.findall(r"^#     (flowc .*(?:\n#         .*)*)", text, re.MULTILINE):
-            yield name, found.replace("\n#        ", "")
-
-
-COMMANDS = list(commands())
+COMMANDS = [(name, line) for name in NETWORKS for line in shown_commands(FILES[name])]
 
 
 def save_theirs(name: str, path: Path) -> None:
@@ -139,7 +129,7 @@ def save_theirs(name: str, path: Path) -> None:
 def test_commands_at_the_head_of_the_file(
     name: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = shlex.split(line)[1:]
+    words = words_of(line, FILES[name])
     if "--params" in words and words[0] == "run":
         need(name)
         save_theirs(name, tmp_path / "model.safetensors")
@@ -148,7 +138,6 @@ def test_commands_at_the_head_of_the_file(
     if words[0] == "train":
         words += ["--steps", "2"]
     monkeypatch.chdir(tmp_path)
-    words[words.index(f"{name}.flow")] = str(FILES[name])
     assert main(words) == 0
 
 
