@@ -16,6 +16,7 @@ from ..ops.derivative import REQUESTS
 from ..syntax import Binary, BlockStmt, Call, Expr, ListExpr, Name, Number, Param, String, Unary
 from ..types import TensorType
 from .blocks import Definition, bind_shape, inside, run_body
+from .constants import static_value
 from .forms import dotted, head_of
 from .local import tensor_of
 from .scope import Scope
@@ -214,18 +215,5 @@ def _bind_static(scope: Scope, child: Scope, param: Param, expr: Expr) -> None:
         _bind_callable(scope, child, param, expr)
         return
 
-    def static(name: Name) -> Any:
-        symbol = scope.look_up(name.name, name.span)
-        if symbol.kind in ("size", "const"):
-            return symbol.value
-        scope.found.report(
-            "E0211",
-            f"`{shorten(name.name)}` is not known at compile time",
-            name.span,
-            "a default is",
-            help="use numbers, sizes and scalar consts here",
-        )
-        raise Skip
-
-    value = evaluate(expr, static, scope.found)
+    value = evaluate(expr, lambda n: static_value(scope, n, "a default is"), scope.found)
     child.symbols[param.name] = Symbol("const", param.name, param.span, value=value, used=True)

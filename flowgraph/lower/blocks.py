@@ -16,6 +16,7 @@ from ..ops.control import Call as CallOp
 from ..passes.infer import InferTypes
 from ..syntax import BlockStmt, Call, RepeatStmt, Stmt, TypeExpr, Wildcard
 from ..types import Dim, TensorType, Unknown, describe
+from .constants import static_value
 from .order import in_order
 from .scope import Scope
 from .static import Skip, evaluate, whole
@@ -182,7 +183,11 @@ def bind_shape(
         if name and name not in child.symbols:
             child.symbols[name] = Symbol("size", name, expr.span, value=size, used=True)
             continue
-        wanted = whole(evaluate(expr, lambda n: _static(child, n), child.found), expr.span, child.found)
+        wanted = whole(
+            evaluate(expr, lambda n: static_value(child, n, "not a size"), child.found),
+            expr.span,
+            child.found,
+        )
         if isinstance(size, Unknown):
             scope.unifier.unify(size, wanted)
         elif size != wanted:
@@ -203,17 +208,3 @@ def bind_shape(
 
 def _axes(count: int) -> str:
     return "a single number is" if count == 0 else "1 axis is" if count == 1 else f"{count} axes are"
-
-
-def _static(scope: Scope, name: Any) -> Any:
-    symbol = scope.look_up(name.name, name.span)
-    if symbol.kind in ("size", "const"):
-        return symbol.value
-    scope.found.report(
-        "E0211",
-        f"`{shorten(name.name)}` is not known at compile time",
-        name.span,
-        "not a size",
-        help="use numbers, sizes and scalar consts here",
-    )
-    raise Skip

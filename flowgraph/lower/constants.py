@@ -57,18 +57,7 @@ class Constants:
 
     def look_up(self, name: Name) -> Any:
         """A name's value at compile time. Raises Skip after reporting an error."""
-        symbol = self.scope.look_up(name.name, name.span)
-        if symbol.kind in ("size", "const"):
-            return symbol.value
-        self.found.report(
-            "E0211",
-            f"`{shorten(name.name)}` is not known at compile time",
-            name.span,
-            f"this is {article(symbol.kind)}",
-            labels=[(symbol.span, "made here")],
-            help="use numbers, sizes and scalar consts here",
-        )
-        raise Skip
+        return static_value(self.scope, name)
 
     # -- order
 
@@ -183,6 +172,25 @@ class Constants:
 
 def _named(item: SizeItem, size: Dim, note: str) -> Dim:
     return size.with_origin(Origin(f"`size {item.name} = {size}`{note}", item.name_span))
+
+
+def static_value(scope: Scope, name: Name, label: str = "") -> Any:
+    """A name's value at compile time. Reports E0211 and raises Skip where it has none.
+
+    label: what is said at the name, where its kind and place would not help.
+    """
+    symbol = scope.look_up(name.name, name.span)
+    if symbol.kind in ("size", "const"):
+        return symbol.value
+    scope.found.report(
+        "E0211",
+        f"`{shorten(name.name)}` is not known at compile time",
+        name.span,
+        label or f"this is {article(symbol.kind)}",
+        labels=() if label else [(symbol.span, "made here")],
+        help="use numbers, sizes and scalar consts here",
+    )
+    raise Skip
 
 
 def names_in(expr: Expr) -> list[str]:

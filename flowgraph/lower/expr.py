@@ -23,6 +23,7 @@ from .ambient import ambient_operands
 from .apply import Target, applied, bound_to, call_block, find_target, finish_call
 from .blocks import Definition
 from .calls import bind
+from .constants import static_value
 from .derivative import check_variable
 from .forms import dotted, head_of, literal_list
 from .local import tensor_of, view_of
@@ -83,18 +84,7 @@ class Expressions:
 
     def static(self, name: Name) -> Any:
         """The value of a name at compile time. Reports E0211 and raises Skip where it has none."""
-        symbol = self.scope.look_up(name.name, name.span)
-        if symbol.kind in ("size", "const"):
-            return symbol.value
-        self.scope.found.report(
-            "E0211",
-            f"`{shorten(name.name)}` is not known at compile time",
-            name.span,
-            f"this is {article(symbol.kind)}",
-            labels=[(symbol.span, "made here")],
-            help="use numbers, sizes and scalar consts here",
-        )
-        raise Skip
+        return static_value(self.scope, name)
 
     # -- one form each
 
