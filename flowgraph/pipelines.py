@@ -65,11 +65,10 @@ def pipeline(level: int) -> Pipeline:
 def modular_pipeline(level: int) -> Pipeline:
     """The same, where blocks with parameters stay calls: what is done to a graph is done in those it
     holds too."""
-    bare = Inside(Inline(bare=True))
+    bare = within(Inline(bare=True))
     if level == 0:
-        return Pipeline((bare, Batch(), Inside(SplitSums())))
-    before, after = (Fold(), Simplify()), (*TIDY, SplitSums())
-    return Pipeline((bare, *map(Inside, before), Batch(), *map(Inside, after)))
+        return Pipeline((*bare, Batch(), *within(SplitSums())))
+    return Pipeline((*bare, *within(Fold(), Simplify()), Batch(), *within(*TIDY, SplitSums())))
 
 
 def derivative_pipeline(level: int, function: str) -> Pipeline:
