@@ -140,6 +140,19 @@ class Diagram:
         """The graph over a batch of examples, as written."""
         return Pipeline((Batch(),)).run(self.expanded, observe)
 
+    def written(self, level: int, function: str = "") -> Graph:
+        """The graph that numpy code is written from: of all without derivatives, or of a function with them.
+
+        Repeats stay loops where they can.
+        """
+        if not function:
+            return pipeline(level, rounds=True).run(self.graph if self._has_blocks else self.expanded)
+        expanded = self._with_loss(f"`{function}`")
+        in_rounds = self._has_blocks and function == "loss_and_grad"
+        return derivative_pipeline(level, function, rounds=in_rounds).run(
+            self.graph if in_rounds else expanded
+        )
+
     def optimised(self, level: int = 1, observe: Observer | None = None) -> Graph:
         """The graph that is emitted at a level."""
         return pipeline(level).run(self.expanded, observe)
@@ -198,8 +211,10 @@ class Diagram:
             functions = [e for e in EXTRAS[target] if e in extras]
             if target == "numpy" and self.graph.results_of("loss"):
                 functions.insert(0, "loss_and_grad")
+            if target == "numpy":
+                return emit(self.written(level), header, {f: self.written(level, f) for f in functions})
             derived = {f: self.differentiated(level, f) for f in functions}
-            if target == "torch" and self._has_blocks:
+            if self._has_blocks:
                 with suppress(CannotHold):
                     return emit(modular_pipeline(level).run(self.graph), header, derived)
             return emit(self.optimised(level), header, derived)
@@ -218,30 +233,9 @@ class Diagram:
 
         spans: whether the graphs' nodes say the line of the file they come from.
         """
-        if name == "ast":
-            from .tree import print_tree
+        from .stages import stage_text
 
-            return print_tree(self.file)
-        if name == "code":
-            return self.compile(target, level=level, dtype=dtype, extras=extras)
-        from .text import print_graph
-
-        if name == "graph":
-            return print_graph(self.program.graph, spans=spans)
-        if name == "typed":
-            return print_graph(self.graph, spans=spans)
-        if name == "batched":
-            return print_graph(self.batched(), spans=spans)
-        if name == "grad":
-            gradient = self.differentiated(level)
-            if gradient is None:
-                raise fail(
-                    "E0603", "there is no loss to differentiate", path=self.source.path, help="add a `loss`"
-                )
-            return print_graph(gradient, spans=spans)
-        if name == "optimised":
-            return print_graph(self.optimised(level), spans=spans)
-        raise ValueError(f"no stage {name!r}")
+        return stage_text(self, name, target, level, dtype, extras, spans)
 
     def explain(self, *, backward: bool = False, saved: bool = False) -> str:
         """The equations of one example, and with `backward` the chain rule. Raises FlowError.
@@ -253,7 +247,7 @@ class Diagram:
         tidy = (Dce(), *within(Fold(), *TIDY))
         passes = (Keep(("loss",)), Inline(), *within(Fold(), Simplify()), Vjp(), *tidy)
         differentiated = Pipeline(passes).run(self._with_loss("the backward pass")) if backward else None
-        return explain(Pipeline((Fold(), Simplify())).run(self.graph), differentiated, saved=saved)
+        return explain(Pipeline((Inline(), Fold(), Simplify())).run(self.graph), differentiated, saved=saved)
 
     def run(
         self,

@@ -5,6 +5,8 @@ Assumes a typed graph of one example without calls and requests for derivatives.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .passes.autodiff import Jvp, Vjp
 from .passes.base import Pass, Pipeline
 from .passes.batch import Batch
@@ -20,6 +22,7 @@ from .passes.pick import Pick
 from .passes.signs import Signs
 from .passes.simplify import Simplify
 from .passes.split_sums import SplitSums
+from .passes.tile import Tile
 from .passes.updates import Updates
 
 DERIVED: dict[str, tuple[Pass, ...]] = {
@@ -38,6 +41,7 @@ TIDY: tuple[Pass, ...] = (
     Cancel(),
     Simplify(),
     Cancel(),
+    Tile(),
     Pick(),
     Signs(),
     Simplify(),
@@ -55,11 +59,15 @@ def within(*passes: Pass) -> tuple[Pass, ...]:
     return tuple(map(Inside, passes))
 
 
-def pipeline(level: int) -> Pipeline:
-    """The passes from a typed graph to what is emitted at a level."""
+def pipeline(level: int, *, rounds: bool = False) -> Pipeline:
+    """The passes from a typed graph to what is emitted at a level.
+
+    rounds: whether loops whose rounds differ in their parameters alone stay loops.
+    """
+    inline = Inline(rounds=rounds)
     if level == 0:
-        return Pipeline((Batch(), Inline(), *within(SplitSums())))
-    return Pipeline((*within(Fold(), Simplify()), Batch(), Inline(), *within(*TIDY, SplitSums())))
+        return Pipeline((Batch(), inline, *within(SplitSums())))
+    return Pipeline((*within(Fold(), Simplify()), Batch(), inline, *within(*TIDY, SplitSums())))
 
 
 def modular_pipeline(level: int) -> Pipeline:
@@ -71,10 +79,16 @@ def modular_pipeline(level: int) -> Pipeline:
     return Pipeline((*bare, *within(Fold(), Simplify()), Batch(), *within(*TIDY, SplitSums())))
 
 
-def derivative_pipeline(level: int, function: str) -> Pipeline:
-    """The passes from a typed graph to what a function with derivatives is emitted from."""
+def derivative_pipeline(level: int, function: str, *, rounds: bool = False) -> Pipeline:
+    """The passes from a typed graph to what a function with derivatives is emitted from.
+
+    rounds: whether loops whose rounds differ in their parameters alone stay loops, as they may where
+    the function is the gradient alone.
+    """
     differentiate = DERIVED[function]
-    batch = (Batch(), Inline())
+    if level > 0:
+        differentiate = tuple(replace(p, tidy=TIDY) if isinstance(p, Vjp) else p for p in differentiate)
+    batch = (Batch(), Inline(rounds=rounds))
     if level == 0:
         steps = (*differentiate, *batch) if function in BEFORE_BATCHING else (*batch, *differentiate)
         return Pipeline((*steps, Dce(), *within(SplitSums())))

@@ -162,6 +162,12 @@ class Body:
             return self._pending.pop(node)
         return self.variables[node]
 
+    def take_array(self, node: str) -> ast.expr:
+        """The same, a number as an array."""
+        kind = self.graph[node].type.elem.kind
+        value = self.take(node)
+        return self._as_array(value, kind) if node in self._numbers else value
+
     # -- graphs that nodes hold
 
     def inside(self, node: Node) -> Body:
@@ -368,9 +374,11 @@ class Body:
 
 
 def _is_reference(node: ast.expr) -> bool:
-    """`W.T`, `self.W.T`: attributes of a variable, and nothing that computes."""
+    """`W.T`, `self.W.T`, `p["W"].T`: attributes of a variable or entry, and nothing that computes."""
     while isinstance(node, ast.Attribute):
         node = node.value
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        node = node.value if isinstance(node.slice.value, str) else node
     return isinstance(node, ast.Name)
 
 

@@ -18,6 +18,7 @@ from ..types import Dim, TensorType
 from . import source
 from .body import Body
 from .comments import shape_note
+from .containers import NAME_KEEPERS, Attributes
 from .helpers import with_callees
 from .schedule import schedule_forms
 from .template import helper_name, name
@@ -62,6 +63,8 @@ def with_names(header: Header, graphs: Sequence[Graph]) -> Header:
         form = type(graph[param].op.init).numpy
         if not isinstance(form, str):
             forms.append(form)
+    if header.target == "torch" and Attributes(str(graph[p].hint) for p in (*graph.params, *graph.buffers)):
+        forms += NAME_KEEPERS
     names = [helper_name(f) for f in with_callees(forms)]
     taken = {str(graph[i].hint) for i in (*graph.inputs, *graph.targets)}
     taken |= {str(n.hint) for n in graph if n.op.name == "const" and n.type.shape}
@@ -102,6 +105,20 @@ def join(head: Sequence[str], parts: Iterable[Sequence[str]]) -> str:
             apart = 1
         lines += [""] * apart + list(part)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def unpack_lines(variables: Sequence[str], values: Sequence[ast.expr], notes: Sequence[str]) -> list[str]:
+    """Variables for entries of dicts, with their shapes: on one line where they fit."""
+    if not variables:
+        return []
+    together = ", ".join(variables) + " = " + ", ".join(source.text(v) for v in values)
+    note = ", ".join(notes) if any(notes) else ""
+    if len(together) + len(note) + 8 <= source.WIDTH:
+        return [f"    {together}  # {note}" if note else f"    {together}"]
+    lines = []
+    for variable, value, own in zip(variables, values, notes, strict=True):
+        lines += source.assign(variable, value, note=own)
+    return lines
 
 
 def takes(graph: Graph, *, targets: bool) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 from ..graph import Graph, Node
 from ..naming import CODE_NAMES, Namer
 from . import source
-from .body import Body, Target
+from .body import Target
 from .comments import shape_note
 from .first_values import FirstValues
 from .helpers import modules_used, paste, with_callees
@@ -33,12 +33,14 @@ from .module import (
     size_source,
     takes,
 )
+from .numpy_body import NumpyBody
+from .rounds import Rounds
 from .schedule import schedule_forms
 from .template import attribute, call, literal, name, sum_of
 from .trainer import write_trainer
 
 Finish = Callable[[dict[str, ast.expr]], list[str]]
-Differentiated = Callable[[Body], list[str]]
+Differentiated = Callable[[NumpyBody], list[str]]
 
 DTYPES = {"float32": "np.float32", "float64": "np.float64"}
 
@@ -63,21 +65,28 @@ class _Module:
         self.constants = arrays_at_head(graph, Namer(CODE_NAMES))
         self.reserved = set(CODE_NAMES) | set(self.constants.values()) | set(header.helper_names)
         self.modes = Modes.of([graph, *derived.values()])
+        inputs = [str(graph[i].hint) for i in takes(graph, targets=True)]
+        self.first = FirstValues(graph, self.real, self.helpers)
+        self.reserved.update(self.first.tables.values())
+        graphs = [graph, *derived.values()]
+        self.rounds = Rounds(graphs, [*self.reserved, *inputs], self.first.tables, shares=header.level > 0)
+        self.reserved.update(self.rounds.titles)
 
     def text(self) -> str:
-        first = FirstValues(self.graph, self.real, self.helpers)
-        parts = [first.shapes(), first.init(), *first.init_buffers(), self._forward()]
+        first = self.first
+        parts = [*first.shapes(), first.init(), *first.init_buffers(), *self.rounds.before(self._forward())]
         if self.graph.results_of("loss"):
-            parts.append(self._loss())
+            parts += self.rounds.before(self._loss())
         writers = {
             "loss_and_grad": self._loss_and_grad,
             "jvp": self._jvp,
             "hvp": self._hvp,
             "per_example_grad": self._per_example_grad,
         }
-        parts += [writers[function](graph) for function, graph in self.derived.items()]
+        for function, graph in self.derived.items():
+            parts += self.rounds.before(writers[function](graph))
         if self.graph.results_of("metric"):
-            parts.append(self._metrics())
+            parts += self.rounds.before(self._metrics())
         if self.header.training is not None:
             parts.append(self._trainer())
         functions = with_callees([*self.helpers.values(), *schedule_forms(self.header.training)])
@@ -105,18 +114,15 @@ class _Module:
 
     # -- functions
 
-    def _body(self, graph: Graph | None = None) -> Body:
+    def _body(self, graph: Graph | None = None) -> NumpyBody:
         namer = Namer(self.reserved)
         for argument in takes(self.graph, targets=True):
             namer.reserve(self.graph[argument].hint or argument)
-        body = Body(
-            graph or self.graph,
-            self.target,
-            self.header.level,
-            namer,
-            self.helpers,
-            renamed=self.header.renamed,
+        graph = graph or self.graph
+        made = NumpyBody(
+            graph, self.target, self.header.level, namer, self.helpers, renamed=self.header.renamed
         )
+        body = made.begin(self.rounds)
         body.variables.update({n: name(v) for n, v in self.constants.items()})
         return body
 
@@ -142,7 +148,7 @@ class _Module:
         body.last = wanted[0] if len(wanted) == 1 else ""
         values = body.run(wanted)
         last = finish(values)
-        sizes = bind_size_lines(self.graph, body, given)
+        sizes = bind_size_lines(self.graph, body, given, is_checked=through)
         if sizes:
             used |= {place[0] for s in body.sizes_used if (place := size_source(self.graph, s, given))}
         names = ["params", *self._hints(given), *self.modes.arguments(train=False)]
@@ -153,22 +159,15 @@ class _Module:
     def _hints(self, nodes: Sequence[str]) -> list[str]:
         return [str(self.graph[n].hint) for n in nodes]
 
-    def _given(self, body: Body, used: set[str]) -> list[str]:
+    def _given(self, body: NumpyBody, used: set[str]) -> list[str]:
         """Lines that give variables to the buffers that are used, and to the key of the call."""
         buffers = self._unpack(body, [b for b in body.graph.buffers if b in used], "buffers")
         return [*buffers, *bind_modes(body, used)]
 
-    def _used(self, wanted: list[str], body: Body) -> set[str]:
+    def _used(self, wanted: list[str], body: NumpyBody) -> set[str]:
         """What is read on the way to `wanted`, not going behind what is known already."""
         known = {n for n in body.variables if n not in self.graph.inputs and n not in self.graph.targets}
-        seen: set[str] = set()
-        stack = list(wanted)
-        while stack:
-            node = stack.pop()
-            if node not in seen and node not in known:
-                seen.add(node)
-                stack += self.graph[node].operands
-        return seen
+        return body.reads(wanted, known)
 
     def _convert(self, inputs: list[str], depth: int = 1) -> list[str]:
         lines = []
@@ -186,7 +185,7 @@ class _Module:
             lines += source.assign(variable, value, note=shape_note(node.type), depth=depth)
         return lines
 
-    def _unpack(self, body: Body, params: list[str], holder: str = "params") -> list[str]:
+    def _unpack(self, body: NumpyBody, params: list[str], holder: str = "params") -> list[str]:
         """Lines that give the parameters, or their tangents, variables; on one line where they fit."""
         nodes = [body.graph[p] for p in params]
         variables = [body.namer.variable(str(n.hint)) for n in nodes]
@@ -202,11 +201,8 @@ class _Module:
         if len(together) + len(note) + 8 <= source.WIDTH:
             return [f"    {together}  # {note}" if note else f"    {together}"]
         short = f"    {', '.join(variables)} = ({holder}[name] for name in PARAMS)"
-        if (
-            [_key(n) for n in nodes] == [_key(self.graph[p]) for p in self.graph.params]
-            and not any(notes)
-            and len(short) <= source.WIDTH
-        ):
+        is_all = [_key(n) for n in nodes] == [_key(self.graph[p]) for p in self.graph.params]
+        if is_all and not any(notes) and len(short) <= source.WIDTH:
             return [short]
         lines = []
         for variable, value, own in zip(variables, values, notes, strict=True):
@@ -251,7 +247,7 @@ class _Module:
         body = self._body(graph)
         for argument in given:
             body.variables[argument] = name(str(graph[argument].hint))
-        used = graph.ancestors(r.node for r in graph.results)
+        used = body.reads(r.node for r in graph.results)
         unpack = self._unpack(body, [p for p in graph.params if p in used])
         dots = [n for n in graph.inputs if n not in self.graph.inputs]
         given = [n for n in given if n not in dots]
@@ -270,10 +266,10 @@ class _Module:
         gradients = graph.results_of("gradient")
         buffers = graph.results_of("buffer")
 
-        def finish(body: Body) -> list[str]:
+        def finish(body: NumpyBody) -> list[str]:
             body.plan([*losses, *(g.node for g in gradients), *(b.node for b in buffers)])
             body.assign_sum("loss", losses)
-            entries = entries_of(gradients, body.write([g.node for g in gradients]))
+            entries = body.entries(gradients)
             if buffers:
                 return ["", *source.assign("grads", entries), *new_buffers(body)]
             short = source.returns(ast.Tuple([call("float", name("loss")), entries], ast.Load()))
@@ -281,7 +277,7 @@ class _Module:
                 return short
             return ["", *source.assign("grads", entries), "    return float(loss), grads"]
 
-        def new_buffers(body: Body) -> list[str]:
+        def new_buffers(body: NumpyBody) -> list[str]:
             written = len(body.lines)
             entries = entries_of(buffers, body.write([b.node for b in buffers]))
             lines = body.lines[written:]
@@ -306,7 +302,7 @@ class _Module:
         losses = [r.node for r in graph.results_of("loss")]
         dots = [r.node for r in graph.results_of("loss_dot")]
 
-        def finish(body: Body) -> list[str]:
+        def finish(body: NumpyBody) -> list[str]:
             body.plan([*losses, *dots])
             body.assign_sum("loss", losses)
             body.assign_sum("loss_dot", dots)
@@ -318,7 +314,7 @@ class _Module:
     def _hvp(self, graph: Graph) -> list[str]:
         products = graph.results_of("gradient_dot")
 
-        def finish(body: Body) -> list[str]:
+        def finish(body: NumpyBody) -> list[str]:
             found = body.run([p.node for p in products])
             return source.returns(entries_of(products, found))
 
@@ -328,7 +324,7 @@ class _Module:
     def _per_example_grad(self, graph: Graph) -> list[str]:
         gradients = graph.results_of("example_gradient")
 
-        def finish(body: Body) -> list[str]:
+        def finish(body: NumpyBody) -> list[str]:
             found = body.run([g.node for g in gradients])
             return source.returns(entries_of(gradients, found))
 

@@ -92,11 +92,34 @@ def _atom(node: ast.expr) -> str:
     if isinstance(node, ast.Dict):
         return "{" + ", ".join(_entries(node)) + "}"
     if isinstance(node, ast.GeneratorExp):  # stands in a call alone, which is its brackets
-        (loop,) = node.generators
-        return f"{text(node.elt)} for {text(loop.target)} in {text(loop.iter)}"
+        return f"{text(node.elt)} {' '.join(_loops(node))}"
+    if isinstance(node, ast.DictComp):
+        return "{" + " ".join(_comprehended(node)) + "}"
+    if isinstance(node, ast.JoinedStr):
+        return f'f"{"".join(_part(v) for v in node.values)}"'
     if isinstance(node, ast.Starred):
         return f"*{_inner(node.value, 5)}"
     raise InternalError(f"emitted code has no {type(node).__name__}")
+
+
+def _loops(node: ast.GeneratorExp | ast.DictComp) -> list[str]:
+    """`for name, shape in shapes.items()`, each loop of a comprehension."""
+    loops = [(g.target, text(g.iter)) for g in node.generators]
+    targets = [", ".join(text(e) for e in t.elts) if isinstance(t, ast.Tuple) else text(t) for t, _ in loops]
+    return [f"for {target} in {values}" for target, (_, values) in zip(targets, loops, strict=True)]
+
+
+def _comprehended(node: ast.DictComp) -> list[str]:
+    """What a dict is made of, and from what: the parts between which a line may break."""
+    return [f"{text(node.key)}: {text(node.value)}", *_loops(node)]
+
+
+def _part(node: ast.expr) -> str:
+    """A part of a formatted string: names of parameters and variables, in which nothing is to be escaped."""
+    if isinstance(node, ast.FormattedValue):
+        return "{" + text(node.value) + "}"
+    assert isinstance(node, ast.Constant)
+    return str(node.value)
 
 
 def _constant(value: object) -> tuple[str, int]:
@@ -173,9 +196,9 @@ def assign(target: str, value: ast.expr, *, depth: int = 1, note: str = "") -> l
     return _noted(_lines(f"{target} = ", value, depth), note, depth)
 
 
-def augment(target: str, value: ast.expr, *, depth: int = 1, note: str = "") -> list[str]:
-    """`target += value` as lines."""
-    return _noted(_lines(f"{target} += ", value, depth), note, depth)
+def augment(target: str, value: ast.expr, *, by: str = "+", depth: int = 1, note: str = "") -> list[str]:
+    """`target += value` as lines; by: the operator."""
+    return _noted(_lines(f"{target} {by}= ", value, depth), note, depth)
 
 
 def expression(value: ast.expr, *, depth: int = 1) -> list[str]:
@@ -257,7 +280,7 @@ def _bracketed(value: ast.expr) -> tuple[str, str, str] | None:
         return "", "[", "]"
     if isinstance(value, ast.Tuple) and value.elts:
         return "", "(", ")"
-    if isinstance(value, ast.Dict) and value.keys:
+    if isinstance(value, ast.DictComp) or (isinstance(value, ast.Dict) and value.keys):
         return "", "{", "}"
     return None
 
@@ -277,6 +300,9 @@ def _explode(start: str, bracket: tuple[str, str, str], value: ast.expr, depth: 
     """The contents of a bracket on lines of their own: on one if they fit, else one each."""
     head, opening, closing = bracket
     inner = INDENT * (depth + 1)
+    if isinstance(value, ast.DictComp):
+        parts = [inner + part for part in _comprehended(value)]
+        return [start + opening, *parts, f"{INDENT * depth}{closing}{tail}"]
     children = _children(value)
     flat = ", ".join(p + text(c) for p, c in children)
     if isinstance(value, ast.Call) and not _one_each(value) and len(inner) + len(flat) <= WIDTH:

@@ -39,6 +39,17 @@ def call(func: str, *args: ast.expr, **keywords: ast.expr) -> ast.Call:
     return ast.Call(attribute(func), list(args), [ast.keyword(k, v) for k, v in keywords.items()])
 
 
+def joined(*parts: str) -> ast.expr:
+    """A formatted string: text and the names of variables by turns, `f"h.{i}.w"`."""
+    return ast.JoinedStr(
+        [
+            ast.FormattedValue(name(p), -1) if place % 2 else ast.Constant(p)
+            for place, p in enumerate(parts)
+            if p
+        ]
+    )
+
+
 def sum_of(terms: Sequence[ast.expr]) -> ast.expr:
     """The terms added from left to right."""
     total = terms[0]

@@ -7,11 +7,13 @@ of its own. Passes recurse into it by one rule each; `inline` is the pass that d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..graph import Graph
 from ..types import Elem, Mismatch, TensorType, TupleType, Type, Unifier, describe
-from .base import Op
+from .base import Op, OpDefinitionError, Value, apply, fn
+from .value import OPS
 
 
 class Holder(Op, abstract=True):
@@ -83,41 +85,120 @@ class Call(Holder):
 class Loop(Holder):
     """A graph applied `count` times, its outputs becoming its first inputs of the next round.
 
-    Operands: first values of what goes round, as many as there are outputs; `shared` values that
-    are the same for all rounds; then the values of each round, round by round.
+    Operands: first values of what goes round; `shared` values that are the same for all rounds; then
+    the values of each round, round by round. The last `keeps` outputs of the graph do not go round: the
+    node's results are what has gone round, and then what was kept, round by round. reverse: the last
+    round comes first. That is how cotangents go: what such a loop keeps are the cotangents of values
+    that a round has for itself, each output labelled with the name of its value.
     """
 
     count: int
     shared: int = 0
+    keeps: int = 0
+    reverse: bool = False
+    pull: Any = None
+    """How cotangents go back through it: a `LoopPullback`, there only while a graph is differentiated."""
 
     def round_trip(self) -> int:
-        return len(self.graph.results)
+        return len(self.graph.results) - self.keeps
 
     def each(self) -> int:
         """How many values a round has for itself."""
         return len(self.graph.inputs) - self.round_trip() - self.shared
 
+    def own_slots(self, index: int) -> range:
+        """The slots of the values that a round has for itself."""
+        first = self.round_trip() + self.shared + index * self.each()
+        return range(first, first + self.each())
+
+    def kept_place(self, index: int, which: int) -> int:
+        """Which of the node's results is one of the values kept of a round."""
+        return self.round_trip() + index * self.keeps + which
+
     def accepts(self, count: int) -> bool:
         return count == self.round_trip() + self.shared + self.count * self.each()
 
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        once = super().rule(u, *types)
+        if not self.keeps:
+            return once
+        found = [self.graph[r.node].type for r in self.graph.results]
+        first = self.round_trip()
+        return several((*found[:first], *(found[first:] * self.count)))
+
     def feeds(self) -> list[list[int]]:
         first = self.round_trip() + self.shared
-        own = [[first + r * self.each() + i for r in range(self.count)] for i in range(self.each())]
-        return [[slot] for slot in range(first)] + own
+        own = zip(*(self.own_slots(r) for r in range(self.count)), strict=True)
+        return [[slot] for slot in range(first)] + [list(slots) for slots in own]
 
     def of_round(self, values: Sequence[Any], index: int) -> list[Any]:
         """The operands that a round has beside what goes round."""
-        first = self.round_trip() + self.shared
-        own = first + index * self.each()
-        return [*values[self.round_trip() : first], *values[own : own + self.each()]]
+        shared = values[self.round_trip() : self.round_trip() + self.shared]
+        return [*shared, *(values[slot] for slot in self.own_slots(index))]
 
     def evaluate(self, arrays: Sequence[Any], types: Sequence[Any], sizes: Mapping[str, int]) -> Any:
-        several = self.round_trip() > 1
-        going: Any = list(arrays[: self.round_trip()])
-        for index in range(self.count):
+        going = list(arrays[: self.round_trip()])
+        kept: list[list[Any]] = []
+        rounds = range(self.count)
+        for index in reversed(rounds) if self.reverse else rounds:
             found = applied(self.graph, [*going, *self.of_round(arrays, index)], sizes)
-            going = list(found) if several else [found]
-        return tuple(going) if several else going[0]
+            found = list(found) if isinstance(found, tuple) else [found]
+            going = found[: self.round_trip()]
+            kept.append(found[self.round_trip() :])
+        results = [*going, *(v for values in (kept[::-1] if self.reverse else kept) for v in values)]
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def vjp(self, cotangent: Any, y: Value, *xs: Value) -> list[Value | None]:
+        if self.pull is None:
+            raise OpDefinitionError("a loop is prepared before it is differentiated")
+        given = cotangent if isinstance(cotangent, list) else [cotangent]
+        found: list[Value | None] = self.pull.cotangents(self, given, y, xs)
+        return found
+
+
+@dataclass(frozen=True)
+class LoopPullback:
+    """How the cotangents of a loop's results become those of its operands: by a loop the other way.
+
+    op: that loop. What goes round in it are the cotangents of `going`, then the sums of those of
+    `shared`; it shares the operands `taken`; a round has for itself the `own` of the round and what the
+    loop kept of it; it keeps the cotangents of the round's `made`. going, shared, taken: slots of the
+    loop's operands. own, made: places among what a round has for itself.
+    """
+
+    op: Loop
+    going: tuple[int, ...]
+    shared: tuple[int, ...]
+    taken: tuple[int, ...]
+    own: tuple[int, ...]
+    made: tuple[int, ...]
+
+    def cotangents(
+        self, loop: Loop, given: Sequence[Value | None], y: Value, xs: Sequence[Value]
+    ) -> list[Value | None]:
+        """The cotangent of each operand; `given` are those of the results, None for zero."""
+        firsts = [fn.zeros_like(xs[s]) if (d := given[s]) is None else d for s in self.going]
+        firsts += [fn.zeros_like(xs[s]) for s in self.shared]
+        rounds: list[Value] = []
+        for index in range(loop.count):
+            slots = loop.own_slots(index)
+            rounds += [xs[slots[place]] for place in self.own]
+            rounds += [_result(y, loop.kept_place(index, which)) for which in range(loop.keeps)]
+        run = apply(self.op, *firsts, *(xs[slot] for slot in self.taken), *rounds)
+        found: list[Value | None] = [None for _ in xs]
+        for place, slot in enumerate((*self.going, *self.shared)):
+            found[slot] = _result(run, place)
+        for index in range(loop.count):
+            slots = loop.own_slots(index)
+            for which, place in enumerate(self.made):
+                found[slots[place]] = _result(run, self.op.kept_place(index, which))
+        return found
+
+
+def _result(value: Value, index: int) -> Value:
+    """One of the results of a node that may have several."""
+    items = getattr(value.type, "items", None)
+    return value if items is None else apply(OPS["item"](index=index, count=len(items)), value)
 
 
 def several(types: Sequence[TensorType]) -> Type:

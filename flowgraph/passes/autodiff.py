@@ -7,7 +7,8 @@ kept as they are, each evaluated once, and that only what depends on `wrt` is di
 
 Reverse mode walks the nodes backwards; the cotangent of a value used several times is the sum
 of what its users send, the last user's first. Where an operand was broadcast, its cotangent is
-summed over the axes it was repeated along. Called graphs are put in place of their calls first.
+summed over the axes it was repeated along. Called graphs are put in place of their calls first; in
+reverse mode loops whose rounds differ in their parameters alone stay loops.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ..graph import Builder, Graph, Node, Result, renamed
 from ..ops.base import Composite, Op, Value, constant, fn
 from ..ops.scan import Scan
 from ..types import TensorType, TupleType
-from .base import Pass
+from .base import Pass, Pipeline
 from .inline import Inline
 from .scan_jvp import Joined, joined, push_scan, result_taken
 from .scan_vjp import prepare, settle
@@ -41,12 +42,17 @@ class Vjp(Pass):
 
     name: ClassVar[str] = "vjp"
     wrt: tuple[str, ...] = ()
+    tidy: tuple[Pass, ...] = ()
+    """Passes over the derivative of a loop's round, before it is parted from the round."""
 
     def run(self, graph: Graph) -> Graph:
-        graph = Inline().run(graph)
+        from .loop_vjp import prepare_loops, settle_loops  # which differentiate the rounds
+
+        graph = Inline(rounds=True).run(graph)
         wrt = self.wrt or graph.params
         losses = [r.node for r in graph.results_of("loss")]
         graph = prepare(expand_composites(graph, wrt, losses), wrt, losses)
+        graph = prepare_loops(graph, wrt, losses, Pipeline(self.tidy).run)
         out, builder = _copy(graph)
         seeds = {loss: constant(builder, float(losses.count(loss))) for loss in dict.fromkeys(losses)}
         cotangents = pull_back(graph, builder, seeds, wrt)
@@ -57,7 +63,7 @@ class Vjp(Pass):
             if value is None:
                 value = fn.zeros_like(Value(builder, name))
             results.append(Result("gradient", label, value.name, span=graph[name].span))
-        return settle(out.close(graph.inputs, graph.targets, graph.params, results))
+        return settle_loops(settle(out.close(graph.inputs, graph.targets, graph.params, results)))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from ..errors import Diagnostics, shorten
 from ..graph import Graph, Node, Requirement, Result
+from ..ops.control import Loop
 from ..ops.scan import Scan
 from ..types import Dim, TupleType, Type, describe
 from .base import Pass
@@ -171,8 +172,8 @@ def _warn_unreached(graph: Graph, found: Diagnostics) -> None:
             continue
         if any(user.hint is not None for user in graph.users(node.name)):
             continue  # the last of the chain is the one to name
-        if any(isinstance(graph[o].op, Scan) and o in reached for o in node.operands[:1]):
-            continue  # a state of a recurrence that goes on by another
+        if any(isinstance(graph[o].op, (Loop, Scan)) and o in reached for o in node.operands[:1]):
+            continue  # something that goes round goes on by another, which a round makes from it
         kind = node.op.name if node.op.name in ("input", "target", "param") else "node"
         if kind == "param" and not graph.users(node.name):
             continue  # already said: it is not used

@@ -127,6 +127,8 @@ class _Backward:
             node = self.both[current]
             if node.op.name == "input":
                 self.taken.add(current)
+            elif node.op.name == "item" and node.operands[0] not in self.behind:
+                self.saved[current] = None  # arrays are saved, not several at once
             elif current in self.behind or node.op.name in FREE or node.op.is_view or not node.operands:
                 stack += node.operands
             else:

@@ -175,8 +175,7 @@ def loss_and_grad(params, x, t, known, in_equation, in_known):
     unsqueeze_2 = (np.sum(mul_31 * u_t_matmul, axis=-2) + sum_3)[:, None]  # (20, 1)
 
     # u_t = u_t_matmul_2[:, 1]
-    pad_4 = np.pad(d_residual[:, None], ((0, 0), (1, 0)))  # (N, 2)
-    d_du_dstack_2 = np.pad(d_u_x[:, None], ((0, 0), (0, 1))) + pad_4
+    d_du_dstack_2 = np.stack([d_u_x, d_residual], axis=-1)  # (N, 2)
 
     # u_t_matmul_2 = u_t_mul_2 @ u_linear_weight
     matmul_10 = d_du_dstack_2 @ u_linear_weight.T  # (N, 20)
