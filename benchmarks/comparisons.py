@@ -1,9 +1,10 @@
-"""The transformers of `examples/models` against independent implementations: values and gradients.
+"""The networks over tokens of `examples/models` against independent implementations: values and gradients.
 
     python benchmarks/comparisons.py
 
 GPT-2, Llama and BERT are compared with the models of Hugging Face's `transformers`, built from a
-config, the classifier with `torch.nn.TransformerEncoder`. Their parameters are drawn at random, given to
+config, the classifier with `torch.nn.TransformerEncoder`, the recurrent ones with `torch.nn.LSTM` and
+`torch.nn.GRU`. Their parameters are drawn at random, given to
 ours by name (`Weights`, as `--params` does), and both see the same batch. The table has the
 largest relative error of the outputs and of the gradients of all parameters, for the emitted numpy
 and torch in both dtypes.
@@ -68,6 +69,14 @@ CASES = [
     Case("transformer_classifier", {"V": 8, "T": 8, "L": 2, "H": 4, "D": 32, "F": 64}, batch=3, length=8),
     Case("transformer_classifier", {"V": 2, "T": 1, "L": 3, "H": 1, "D": 37, "F": 41}, batch=1, length=1),
     Case("transformer_classifier", {"V": 5, "T": 13, "L": 1, "H": 3, "D": 33, "F": 7}, batch=2, length=13),
+    Case("lstm_chars", {"V": 23, "D": 32, "L": 2}, batch=3, length=11),
+    Case("lstm_chars", {"V": 53, "D": 37, "L": 3}, batch=1, length=1),
+    Case("lstm_chars", {"V": 31, "D": 13, "L": 1}, batch=2, length=23),
+    Case("lstm_chars", {"V": 97, "D": 128, "L": 2}, batch=5, length=64),
+    Case("gru_chars", {"V": 23, "D": 32}, batch=3, length=11),
+    Case("gru_chars", {"V": 53, "D": 37}, batch=1, length=1),
+    Case("gru_chars", {"V": 31, "D": 13}, batch=2, length=23),
+    Case("gru_chars", {"V": 97, "D": 128}, batch=5, length=64),
 ]
 
 
@@ -145,9 +154,14 @@ def bert(sizes: Mapping[str, int]) -> Theirs:
 
 def next_token(module: Any, batch: Mapping[str, Any]) -> tuple[list[Any], Any]:
     """The scores of a language model, and their mean cross-entropy."""
+    logits = module(input_ids=batch["ids"], use_cache=False).logits
+    return with_loss(logits, batch)
+
+
+def with_loss(logits: Any, batch: Mapping[str, Any]) -> tuple[list[Any], Any]:
+    """The scores, and the mean cross-entropy of all places."""
     from torch.nn import functional as F
 
-    logits = module(input_ids=batch["ids"], use_cache=False).logits
     return [logits], F.cross_entropy(logits.flatten(0, 1), batch["next"].flatten())
 
 
@@ -171,7 +185,39 @@ def transformer_classifier(sizes: Mapping[str, int]) -> Theirs:
     return Theirs(module, run, {"rename": renames})
 
 
-BUILDERS = {f.__name__: f for f in (gpt2, llama, bert, transformer_classifier)}
+def lstm_chars(sizes: Mapping[str, int]) -> Theirs:
+    from torch import nn
+
+    width, layers = sizes["D"], sizes["L"]
+    module = nn.Module()
+    module.embed = nn.Embedding(sizes["V"], width)
+    module.lstm = nn.LSTM(width, width, layers, batch_first=True)
+    module.logits = nn.Linear(width, sizes["V"])
+
+    def run(module: Any, batch: Mapping[str, Any]) -> tuple[list[Any], Any]:
+        h, _ = module.lstm(module.embed(batch["ids"]))
+        return with_loss(module.logits(h), batch)
+
+    return Theirs(module, run, {"rename": [f"lstm.*_l{i}=lstm.{i}.h.*" for i in range(layers)]})
+
+
+def gru_chars(sizes: Mapping[str, int]) -> Theirs:
+    import torch
+    from torch import nn
+
+    module = nn.Module()
+    module.table = nn.Embedding(sizes["V"], sizes["D"])
+    module.gru = nn.GRU(sizes["D"], sizes["D"], batch_first=True)
+    module.bias = nn.Parameter(torch.zeros(sizes["V"]))
+
+    def run(module: Any, batch: Mapping[str, Any]) -> tuple[list[Any], Any]:
+        h, _ = module.gru(module.table(batch["ids"]))
+        return with_loss(nn.functional.linear(h, module.table.weight, module.bias), batch)
+
+    return Theirs(module, run, {"rename": ["gru.*_l0=h.*"]})
+
+
+BUILDERS = {f.__name__: f for f in (gpt2, llama, bert, transformer_classifier, lstm_chars, gru_chars)}
 
 
 def build(case: Case, dtype: str, seed: int = 0) -> Theirs:

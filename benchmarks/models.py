@@ -66,9 +66,23 @@ def images(*shape: int, classes: int = 10, count: int = 8) -> list[training.Batc
     ]
 
 
+def tokens(classes: int, *shape: int, count: int = 8) -> list[training.Batch]:
+    """Batches of random tokens, and of those that are to come next."""
+    rng = np.random.default_rng(0)
+    return [(rng.integers(0, classes, shape), rng.integers(0, classes, shape)) for _ in range(count)]
+
+
 STEPS: dict[str, Callable[[], tuple[Diagram, list[training.Batch]]]] = {
     "LeNet-5, 8×8 digits, batch 64": lambda: (load(MODELS / "lenet.flow"), images(64, 64)),
     "LeNet-5, 32×32 pixels, batch 64": lambda: (loads(LENET_32), images(64, 1, 32, 32)),
+    "GPT-2, 4 layers, width 128, 64 tokens, batch 8": lambda: (
+        load(GPT2, settings={"V": 256, "P": 64, "L": 4, "H": 4, "D": 128}),
+        tokens(256, 8, 64),
+    ),
+    "LSTM, width 128, 64 steps, batch 32": lambda: (
+        load(MODELS / "lstm_chars.flow", settings={"D": 128, "L": 1}),
+        tokens(23, 32, 64),
+    ),
 }
 """Networks, and batches for them, inputs before targets."""
 ROUNDS = 9

@@ -1,10 +1,12 @@
-"""Writes word2vec.csv and matrix_factorisation.csv, the same bytes each time.
+"""Writes word2vec.csv, chars.csv and matrix_factorisation.csv, the same bytes each time.
 
     python examples/models/make_data.py examples/models
 
 The words are those of made-up sentences about animals, people and weather; each row is a word,
-one at most two places away, and five drawn from all words at random. The listeners of the other
-file like one of three kinds of songs best; each row is how often one has listened to a song.
+one at most two places away, and five drawn from all words at random. A row of chars.csv are the first
+letters of some of these sentences, `_` between the words and `.` after the last, and for each letter
+the next one. The listeners of the other file like one of three kinds of songs best; each row is how
+often one has listened to a song.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ SLOTS = {
 }
 SENTENCES = ["animal eats food", "person sells food", "weather falls on the place", "person sees the animal"]
 WINDOW, NOISE = 2, 5
+LETTERS = 32
 USERS, SONGS, KINDS = 40, 24, 3
 
 
@@ -54,6 +57,18 @@ def pairs(sentences: int = 120) -> list[str]:
     return rows
 
 
+def letters(texts: int = 360) -> list[str]:
+    """Rows of chars.csv. The letter before the first one of a text is the end of a sentence."""
+    rng = random.Random(2)
+    rows = [",".join(f"{name}{i}" for name in ("ids", "next") for i in range(LETTERS))]
+    for _ in range(texts):
+        text = "."
+        while len(text) <= LETTERS:
+            text += "_".join(sentence(rng)) + "."
+        rows.append(",".join(text[:LETTERS] + text[1 : LETTERS + 1]))
+    return rows
+
+
 def plays() -> list[str]:
     """Rows of matrix_factorisation.csv: the count is 0 or, of a song liked, about 4."""
     rng = random.Random(1)
@@ -69,7 +84,8 @@ def plays() -> list[str]:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    for name, rows in (("word2vec.csv", pairs()), ("matrix_factorisation.csv", plays())):
+    made = {"word2vec.csv": pairs(), "chars.csv": letters(), "matrix_factorisation.csv": plays()}
+    for name, rows in made.items():
         (folder / name).write_text("\n".join(rows) + "\n", encoding="utf-8", newline="\n")
 
 

@@ -14,6 +14,7 @@ from running import ROOT, execute
 from flowgraph.diagram import load
 
 NAMES = ("word2vec", "matrix_factorisation")
+FILES = ("word2vec", "chars", "matrix_factorisation")
 
 
 def maker() -> ModuleType:
@@ -32,12 +33,12 @@ def rows(name: str) -> list[list[str]]:
 
 def test_the_program_writes_the_data() -> None:
     made = maker()
-    for name, lines in zip(NAMES, (made.pairs(), made.plays()), strict=True):
+    for name, lines in zip(FILES, (made.pairs(), made.letters(), made.plays()), strict=True):
         assert (MODELS / f"{name}.csv").read_bytes() == ("\n".join(lines) + "\n").encode()
 
 
 def test_the_data_are_small() -> None:
-    assert all((MODELS / f"{name}.csv").stat().st_size < 50_000 for name in NAMES)
+    assert all((MODELS / f"{name}.csv").stat().st_size < 50_000 for name in FILES)
 
 
 def test_the_readme_names_them() -> None:

@@ -18,6 +18,7 @@ NETWORKS: dict[str, dict[str, int]] = {
     "transformer_classifier": {"T": 6, "L": 2, "H": 2, "D": 16, "F": 24},
 }
 FILES = {name: comparisons.MODELS / f"{name}.flow" for name in NETWORKS}
+FROM_TRANSFORMERS = ("gpt2", "llama", "bert")
 HAS_TRANSFORMERS = importlib.util.find_spec("transformers") is not None
 
 
@@ -31,5 +32,5 @@ def need(model: str) -> None:
     """Skip where the other implementation of a model is not installed."""
     if not HAS_TORCH:
         pytest.skip("torch is not installed")
-    if model != "transformer_classifier" and not HAS_TRANSFORMERS:
+    if model in FROM_TRANSFORMERS and not HAS_TRANSFORMERS:
         pytest.skip("transformers is not installed: pip install 'flowgraph[models]'")

@@ -19,8 +19,7 @@ class Perceptron(nn.Module):
         self.W = nn.Parameter(
             torch.tensor([[1, 0], [0, 1], [-1, -1]], dtype=torch.float64)
         )
-        self.b = nn.Parameter(torch.zeros(K))
-        self.to(torch.float64)
+        self.b = nn.Parameter(torch.zeros(K, dtype=torch.float64))
 
     def forward(self, x):
         z = x @ self.W.T + self.b  # (N, 3)
