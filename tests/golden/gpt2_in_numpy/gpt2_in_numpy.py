@@ -181,10 +181,10 @@ def h_backward(params, at, saved, d_u):
     reshape = np.reshape(mlp_gelu, (N * T, 3072))  # (N * T, 3072)
 
     # mlp_gelu = gelu_tanh(mlp_linear)
-    # (N, T, 3072)
-    sigmoid_2 = sigmoid(1.5957691216057308 * (mlp_linear + 0.044715 * mlp_linear**3))
-    mul_9 = 1.5957691216057308 * (1 + 0.134145 * np.square(mlp_linear))
-    add_3 = sigmoid_2 + mlp_linear * sigmoid_2 * (1 - sigmoid_2) * mul_9
+    mul_4 = 0.044715 * np.square(mlp_linear)  # (N, T, 3072)
+    sigmoid_2 = sigmoid(1.5957691216057308 * mlp_linear * (1 + mul_4))
+    mul_8 = mlp_linear * sigmoid_2 * (1 - sigmoid_2)
+    add_3 = sigmoid_2 + mul_8 * (1.5957691216057308 * (1 + 3 * mul_4))
     d_mlp_c_fc = d_u @ p["mlp.c_proj.weight"] * add_3
 
     # mlp_linear = ln_2 @ p["mlp.c_fc.weight"].T + p["mlp.c_fc.bias"]
@@ -192,12 +192,12 @@ def h_backward(params, at, saved, d_u):
     d_ln_2 = d_mlp_c_fc @ p["mlp.c_fc.weight"]  # (N, T, 768)
 
     # ln_2 = ln_2_standard * p["ln_2.weight"] + p["ln_2.bias"]
-    mul_12 = d_ln_2 * p["ln_2.weight"]
+    mul_13 = d_ln_2 * p["ln_2.weight"]
 
     # ln_2_standard, ln_2_scale = standardized(u_2)
-    mul_15 = ln_2_standard * np.mean(mul_12 * ln_2_standard, axis=-1, keepdims=True)
-    mul_16 = ln_2_scale * (mul_12 - np.mean(mul_12, axis=-1, keepdims=True) - mul_15)
-    d_u_2 = d_u + mul_16
+    mul_16 = ln_2_standard * np.mean(mul_13 * ln_2_standard, axis=-1, keepdims=True)
+    mul_17 = ln_2_scale * (mul_13 - np.mean(mul_13, axis=-1, keepdims=True) - mul_16)
+    d_u_2 = d_u + mul_17
 
     # attn = attn_reshape @ p["attn.c_proj.weight"].T + p["attn.c_proj.bias"]
     reshape_5 = np.reshape(attn_reshape, (N * T, 768))  # (N * T, 768)
@@ -219,8 +219,8 @@ def h_backward(params, at, saved, d_u):
     d_attn_k = np.swapaxes(d_scores, -2, -1) @ attn_mul
 
     # attn_mul = attn_permute[:, 0] * 0.125
-    mul_19 = d_scores @ attn_index * 0.125
-    d_attn_qkv_3 = np.stack([mul_19, d_attn_k, d_attn_v], axis=-4)  # (N, 3, 12, T, 64)
+    mul_20 = d_scores @ attn_index * 0.125
+    d_attn_qkv_3 = np.stack([mul_20, d_attn_k, d_attn_v], axis=-4)  # (N, 3, 12, T, 64)
 
     d_attn_reshape = np.transpose(d_attn_qkv_3, (0, 3, 1, 2, 4))  # (N, T, 3, 12, 64)
     d_attn_c_attn = np.reshape(d_attn_reshape, (N, T, 2304))  # (N, T, 2304)
@@ -230,12 +230,12 @@ def h_backward(params, at, saved, d_u):
     d_ln_1 = d_attn_c_attn @ p["attn.c_attn.weight"]  # (N, T, 768)
 
     # ln_1 = ln_1_standard * p["ln_1.weight"] + p["ln_1.bias"]
-    mul_21 = d_ln_1 * p["ln_1.weight"]
+    mul_22 = d_ln_1 * p["ln_1.weight"]
 
     # ln_1_standard, ln_1_scale = standardized(u)
-    mul_24 = ln_1_standard * np.mean(mul_21 * ln_1_standard, axis=-1, keepdims=True)
-    mul_25 = ln_1_scale * (mul_21 - np.mean(mul_21, axis=-1, keepdims=True) - mul_24)
-    d_u_3 = d_u_2 + mul_25
+    mul_25 = ln_1_standard * np.mean(mul_22 * ln_1_standard, axis=-1, keepdims=True)
+    mul_26 = ln_1_scale * (mul_22 - np.mean(mul_22, axis=-1, keepdims=True) - mul_25)
+    d_u_3 = d_u_2 + mul_26
     grads = {
         f"{at}ln_1.weight": np.sum(d_ln_1 * ln_1_standard, axis=(-3, -2)),
         f"{at}ln_1.bias": np.sum(d_ln_1, axis=(-3, -2)),
@@ -447,7 +447,7 @@ def attention_weights(scores, mask=None, causal=False):
 
 def gelu_tanh(x):
     """The approximation of gelu by tanh; 0.5 (1 + tanh(u)) is the sigmoid of 2 u."""
-    return x * sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+    return x * sigmoid(2 * math.sqrt(2 / math.pi) * x * (1 + 0.044715 * x**2))
 
 
 def sigmoid(x):
