@@ -97,4 +97,5 @@ CODES: dict[str, str] = {
     "W0305": "a class label is taken for a number",
     "W0401": "a derivative in the language is 0 whatever the values",
     "W0801": "a damaged checkpoint was passed over",
+    "W0901": "a picture leaves something out",
 }

@@ -21,27 +21,23 @@ from .lower.echo import without_echoes
 from .lower.program import DEFAULT_TRAINING, Training
 from .ops.derivative import REQUESTS
 from .parse import parse, paused_collector, read_source
-from .passes.autodiff import Vjp
 from .passes.base import Observer, Pipeline
 from .passes.batch import Batch
 from .passes.check import Check
 from .passes.coupling import Coupling
-from .passes.dce import Dce
 from .passes.expand_grad import ExpandDerivatives
-from .passes.fold import Fold
 from .passes.infer import InferTypes
 from .passes.inline import Inline
-from .passes.keep import Keep
 from .passes.learn import Learn, staying
 from .passes.need_sizes import NeedSizes
-from .passes.simplify import Simplify
-from .pipelines import TIDY, derivative_pipeline, modular_pipeline, pipeline, within
+from .pipelines import derivative_pipeline, modular_pipeline, pipeline
 from .syntax import File
 from .version import __version__
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from .draw.drawing import Drawing
     from .params import Params
     from .run import Run
     from .train.report import Trained
@@ -237,17 +233,42 @@ class Diagram:
 
         return stage_text(self, name, target, level, dtype, extras, spans)
 
-    def explain(self, *, backward: bool = False, saved: bool = False) -> str:
-        """The equations of one example, and with `backward` the chain rule. Raises FlowError.
+    def explain(
+        self,
+        *,
+        backward: bool = False,
+        saved: bool = False,
+        expand: bool = False,
+        inputs: Mapping[str, Any] | None = None,
+        params: Params | None = None,
+        seed: int = 0,
+        format: str = "text",
+    ) -> str:
+        """The equations of one example, and with `backward` the chain rule. Raises FlowError, ValueError.
 
-        saved: also what the forward pass keeps for the backward pass.
+        saved: also what the forward pass keeps for the backward pass. expand: write out blocks and
+        repeats. inputs: values of one example to fill in, with params and seed as `run` takes them.
+        format: "text", "latex" or "markdown".
         """
         from .explain import explain
 
-        tidy = (Dce(), *within(Fold(), *TIDY))
-        passes = (Keep(("loss",)), Inline(), *within(Fold(), Simplify()), Vjp(), *tidy)
-        differentiated = Pipeline(passes).run(self._with_loss("the backward pass")) if backward else None
-        return explain(Pipeline((Inline(), Fold(), Simplify())).run(self.graph), differentiated, saved=saved)
+        expanded = self._with_loss("the backward pass") if backward else self.expanded
+        return explain(
+            self.program, self.graph, expanded, self.source.path, backward=backward, saved=saved,
+            expand=expand, inputs=inputs, params=params, seed=seed, format=format,
+        )  # fmt: skip
+
+    def draw(
+        self, *, depth: int | None = None, scale: str = "auto", theme: str = "light", metrics: bool = False
+    ) -> Drawing:
+        """A picture, with `save(path)`, `to_bytes(format)` and `scene`. Raises FlowError, ValueError.
+
+        depth: how many levels of blocks are unfolded, None as many as stay readable. scale: "auto",
+        "circles" or "layers". theme: "light" or "dark". metrics: draw them too.
+        """
+        from .draw.drawing import draw
+
+        return draw(self.graph, depth=depth, scale=scale, theme=theme, metrics=metrics)
 
     def run(
         self,

@@ -50,6 +50,7 @@ CHAPTERS = {
     "W03": "Warnings: what cannot learn",
     "W04": "Warnings: derivatives",
     "W08": "Warnings: training",
+    "W09": "Warnings: pictures",
 }
 
 
@@ -112,6 +113,8 @@ REMARKS = {
     "[scaling.md](scaling.md).",
     "W0801": "The newest checkpoint is damaged, and the one before it is used: the steps between are\n"
     "taken again.",
+    "W0901": "`flowc draw` says what it folded because a page would hold it no longer, and which labels\n"
+    "found no room. Nothing is left out without this warning.",
 }
 
 

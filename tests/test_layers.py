@@ -11,23 +11,25 @@ PACKAGE = ROOT / "flowgraph"
 LEVELS = [
     {"version", "codes"},
     {"errors"},
-    {"naming", "types", "syntax", "writing", "execute"},
-    {"graph"},
+    {"naming", "mathnames", "types", "syntax", "writing", "execute"},
+    {"graph", "formula"},
     {"text", "tree"},
     {"ops"},
     {"passes"},
     {"parse", "format", "lower"},
     {"emit", "data"},
     {"params"},
-    {"pipelines", "run", "explain"},
+    {"pipelines", "run"},
+    {"explain", "draw"},
     {"verify", "train"},
+    {"stages"},
     {"diagram"},
     {"cli", "__init__"},
     {"__main__"},
 ]
 """Modules and packages of `flowgraph`, from the ground up; one may import what stands lower."""
 
-HEAVY = {"torch", "matplotlib", "onnx", "rich", "scipy", "safetensors", "pyarrow"}
+HEAVY = {"torch", "matplotlib", "onnx", "rich", "scipy", "safetensors", "pyarrow", "pygraphviz"}
 """Never imported at the top of a module: only where they are used."""
 
 LONG = {

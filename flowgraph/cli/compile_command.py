@@ -87,13 +87,19 @@ def command(
 
 
 def _write(file: str, out: str, text: str) -> None:
-    from ..errors import fail
     from ..writing import write_text
+
+    refuse_same(file, out)
+    write_text(out, text)
+
+
+def refuse_same(file: str, out: str) -> None:
+    """Raise FlowError (E0701) where the output would overwrite the diagram."""
+    from ..errors import fail
 
     if _is_same(file, out):
         message = f"`{out}` is the diagram itself, and would be overwritten"
         raise fail("E0701", message, help="choose another name for the output", path=out)
-    write_text(out, text)
 
 
 def _is_same(file: str, out: str) -> bool:

@@ -27,6 +27,7 @@ COMMANDS = {
     "run": "Simulate a file on data or on the values given.",
     "train": "Train a file on its data, in numpy or PyTorch.",
     "verify": "Compare simulator, numpy, PyTorch and central differences.",
+    "draw": "Draw a file: circles and arrows, layers and blocks.",
     "explain": "Print the equations, forward and backward.",
     "fmt": "Bring files into the canonical form.",
     "ops": "List the operations, or describe one.",

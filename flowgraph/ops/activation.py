@@ -43,7 +43,7 @@ class Step(NonDifferentiable, Activation):
     """The unit step: 1 where x ≥ 0, else 0; its derivative counts as 0."""
 
     formula = "1 if x ≥ 0 else 0"
-    latex = r"\Theta({x})"
+    latex = r"u({x})"
     rising = True
     instead = "train with `sigmoid` in its place"
     numpy = step
@@ -88,7 +88,6 @@ class Relu(Kinked):
     """The rectifier: x where positive, else 0; its derivative at 0 is 0."""
 
     formula = "max(x, 0)"
-    latex = r"\max({x}, 0)"
     rising = True
     numpy = "np.maximum(x, 0)"
     torch = "torch.relu(x)"
@@ -105,7 +104,6 @@ class Relu6(Activation):
     """The rectifier cut off at 6."""
 
     formula = "min(max(x, 0), 6)"
-    latex = r"\min(\max({x}, 0), 6)"
     rising = True
     numpy = "np.clip(x, 0, 6)"
     torch = "F.relu6(x)"
@@ -124,7 +122,6 @@ class LeakyRelu(Kinked):
 
     negative_slope: float = 0.01
     formula = "x if x > 0 else negative_slope x"
-    latex = r"\mathrm{{LeakyReLU}}({x})"
     numpy = "np.where(x > 0, x, negative_slope * x)"
     torch = "F.leaky_relu(x, negative_slope)"
     torch_module = "nn.LeakyReLU(negative_slope)"
@@ -140,7 +137,6 @@ class Elu(Kinked):
 
     alpha: float = 1.0
     formula = "x if x > 0 else alpha (e^x - 1)"
-    latex = r"\mathrm{{ELU}}({x})"
     numpy = "np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))"
     torch = "F.elu(x, alpha)"
     torch_module = "nn.ELU(alpha)"
@@ -165,7 +161,6 @@ class Selu(Kinked):
     """The ELU scaled so that unit normal inputs keep mean 0 and variance 1 (Klambauer, 2017)."""
 
     formula = "1.0507 (x if x > 0 else 1.6733 (e^x - 1))"
-    latex = r"\mathrm{{SELU}}({x})"
     rising = True
     numpy = selu
     torch = "F.selu(x)"
@@ -183,7 +178,7 @@ def gelu(x):
 
 def gelu_tanh(x):
     """The approximation of gelu by tanh; 0.5 (1 + tanh(u)) is the sigmoid of 2 u."""
-    return x * sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+    return x * sigmoid(2 * math.sqrt(2 / math.pi) * x * (1 + 0.044715 * x**2))
 
 
 class Gelu(Activation):
@@ -194,7 +189,6 @@ class Gelu(Activation):
 
     tanh: bool = False
     formula = "x Φ(x); with tanh: 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x^3)))"
-    latex = r"{x}\,\Phi({x})"
     samples = [Sample(real(2, 3, low=-4, high=4)), Sample(real(4), tanh=True)]
     example = "h = gelu(x)"
 
@@ -212,8 +206,9 @@ class Gelu(Activation):
             density = math.sqrt(0.5 / math.pi) * fn.exp(-0.5 * fn.square(x))
             return [0.5 * fn.erfc(-math.sqrt(0.5) * x) + x * density]
         rate = 2 * math.sqrt(2 / math.pi)
-        share = fn.sigmoid(rate * (x + 0.044715 * x**3))
-        return [share + x * share * (1 - share) * (rate * (1 + 3 * 0.044715 * fn.square(x)))]
+        square = 0.044715 * fn.square(x)
+        share = fn.sigmoid(rate * x * (1 + square))
+        return [share + x * share * (1 - share) * (rate * (1 + 3 * square))]
 
 
 def silu(x):
@@ -225,7 +220,6 @@ class Silu(Activation):
     """x times its sigmoid, also called swish."""
 
     formula = "x / (1 + e^-x)"
-    latex = r"{x}\,\sigma({x})"
     numpy = silu
     torch = "F.silu(x)"
     torch_module = "nn.SiLU()"
@@ -239,7 +233,6 @@ class Mish(Activation):
     """x times the tanh of its softplus."""
 
     formula = "x tanh(ln(1 + e^x))"
-    latex = r"{x}\,\tanh(\ln(1 + e^{{{x}}}))"
     numpy = "x * np.tanh(np.logaddexp(x, 0))"
     torch = "F.mish(x)"
     torch_module = "nn.Mish()"
@@ -254,7 +247,6 @@ class Softplus(Activation):
     """The smooth rectifier."""
 
     formula = "ln(1 + e^x)"
-    latex = r"\ln(1 + e^{{{x}}})"
     rising = True
     numpy = "np.logaddexp(x, 0)"
     torch = "F.softplus(x)"
@@ -268,7 +260,6 @@ class Softsign(Activation):
     """x over one plus its absolute value, from -1 to 1."""
 
     formula = "x / (1 + |x|)"
-    latex = r"\frac{{{x}}}{{1 + |{x}|}}"
     rising = True
     bounds = (-1.0, 1.0)
     numpy = "x / (1 + np.abs(x))"
@@ -283,7 +274,6 @@ class HardSigmoid(Activation):
     """A straight line from 0 at -3 to 1 at 3, constant outside."""
 
     formula = "min(max(x/6 + 1/2, 0), 1)"
-    latex = r"\mathrm{{HardSigmoid}}({x})"
     rising = True
     numpy = "np.clip(x / 6 + 0.5, 0, 1)"
     torch = "F.hardsigmoid(x)"
@@ -303,7 +293,6 @@ class HardTanh(Activation):
     min_val: float = -1.0
     max_val: float = 1.0
     formula = "min(max(x, min_val), max_val)"
-    latex = r"\mathrm{{HardTanh}}({x})"
     rising = True
     numpy = "np.clip(x, min_val, max_val)"
     torch = "F.hardtanh(x, min_val, max_val)"
@@ -325,7 +314,6 @@ class HardSwish(Activation):
     """x times its hard_sigmoid."""
 
     formula = "x min(max(x/6 + 1/2, 0), 1)"
-    latex = r"\mathrm{{HardSwish}}({x})"
     numpy = "x * np.clip(x / 6 + 0.5, 0, 1)"
     torch = "F.hardswish(x)"
     torch_module = "nn.Hardswish()"

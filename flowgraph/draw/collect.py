@@ -1,0 +1,56 @@
+"""From a diagram to what its picture shows: circles, layers, and frames that fold.
+
+Assumes a checked diagram. Promises that every value which is named, or is an output or a loss, is in the
+picture: as a
+circle, a box, or inside of a fold; that the ids are the same from run to run; and that what is left out is
+counted (⋮) or said in `remarks`. Metrics are left out, as is what only they need: they take no part in the
+flow.
+"""
+
+from __future__ import annotations
+
+from ..graph import Graph
+from .fold import guard
+from .level import Level
+from .picture import Picture
+
+READABLE = 18
+"""Blocks are unfolded, from outside in, while there are at most so many items."""
+DEEPEST = 24
+
+
+def collect(
+    graph: Graph,
+    *,
+    depth: int | None = None,
+    scale: str = "auto",
+    limit: int | None = None,
+    metrics: bool = False,
+) -> Picture:
+    """The picture of a typed graph of one example.
+
+    depth: how many levels of blocks, repeats and scans are unfolded; None: as many as leave at most READABLE
+    items on the page. scale: "circles" also draws vectors in equations as circles, "layers" draws everything
+    as
+    boxes, "auto" as `neurons.find` says. limit: beyond so many items the middle is folded (`fold.guard`).
+    metrics: draw them too.
+    """
+    if depth is not None:
+        return guard(_collected(graph, depth, scale, metrics), limit)
+    best = _collected(graph, 0, scale, metrics)
+    for level in range(1, DEEPEST):
+        if not any(item.kind == "fold" for item in best.items):
+            break
+        deeper = _collected(graph, level, scale, metrics)
+        if len(deeper.items) > READABLE:
+            break
+        best = deeper
+    return guard(best, limit)
+
+
+def _collected(graph: Graph, depth: int, scale: str, metrics: bool) -> Picture:
+    level = Level(graph, depth=depth, scale=scale, metrics=metrics)
+    level.draw()
+    return Picture(
+        graph.name, graph.doc, tuple(level.out.items), tuple(level.out.wires), tuple(level.out.frames)
+    )

@@ -1,0 +1,228 @@
+"""From a picture to a page: sizes, layout, labels, arrowheads.
+
+Promises a Scene without faults (`scene.faults`) for pictures of up to 40 circles: where labels find no room
+the
+drawing is spread until they do. Of larger ones labels that still find none after SPREADS are left out, and a
+remark says how many.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .geometry import Point, Rect, around, around_points, flattened, pieces, point_at, split
+from .labels import Wanted, place_labels
+from .layout import Placed, layout
+from .measure import measure
+from .picture import Item, Picture, Wire
+from .scene import Arrow, Box, Circle, Curve, Panel, Scene, Text
+from .sizes import CORNER, TITLE, WEIGHT, Sized, sized
+
+SPREADS = (1.0, 1.15, 1.35, 1.6, 2.0, 2.5)
+"""How far a drawing is spread, until all labels have room."""
+EDGE = 14.0
+"""The empty rim of the page."""
+HEAD, HEAD_WIDTH = 7.0, 2.6
+"""Length and half the width of an arrowhead on the thinnest line."""
+THIN, THICK = 0.8, 3.2
+"""Widths of wires whose weights are known and coded."""
+
+
+def compose(picture: Picture) -> Scene:
+    """The page of a picture. Raises FlowError (E0605) where Graphviz is needed and not installed."""
+    sizes = sized(picture.items)
+    best: tuple[int, Placed, dict[str, Rect]] | None = None
+    wanted_count = sum(1 for w in picture.wires if _label(picture, w))
+    for spread in SPREADS:
+        placed = layout(picture, sizes, spread)
+        labels = _labels(picture, placed, sizes)
+        missing = wanted_count - len(labels)
+        if best is None or missing < best[0]:
+            best = missing, placed, labels
+        if not missing:
+            break
+    assert best is not None
+    missing, placed, labels = best
+    if missing:
+        said = f"{missing} weights are not shown: there is no room beside their wires"
+        picture = replace(picture, remarks=(*picture.remarks, said))
+    return _scene(picture, placed, sizes, labels)
+
+
+def _label(picture: Picture, wire: Wire) -> str:
+    return wire.factor if picture.is_backward else wire.label
+
+
+def _labels(picture: Picture, placed: Placed, sizes: dict[str, Sized]) -> dict[str, Rect]:
+    wanted = [
+        Wanted(wire.id, measure(_label(picture, wire), WEIGHT), placed.routes[wire.id])
+        for wire in picture.wires
+        if _label(picture, wire)
+    ]
+    if not wanted:
+        return {}
+    taken: list[Rect] = [_title_rect(picture, placed, f.id) for f in picture.frames if f.title]
+    discs = []
+    for item in picture.items:
+        own, (x, y) = sizes[item.id], placed.positions[item.id]
+        if own.radius:
+            discs.append(((x, y), own.radius))
+        else:
+            taken.append(Rect(x - own.width / 2, y - own.height / 2, x + own.width / 2, y + own.height / 2))
+        taken += [line.rect.moved(x, y) for line in own.lines if not line.inside]
+    return place_labels(wanted, taken, discs, placed.routes)
+
+
+def _title_rect(picture: Picture, placed: Placed, frame: str) -> Rect:
+    rect = placed.frames[frame]
+    said = measure(picture.frame_by_id[frame].title, TITLE)
+    return said.rect(rect.x0 + 8 + said.left, rect.y0 + 6 + said.up)
+
+
+# ---------------------------------------------------------------------------------------
+# The page
+
+
+def _scene(picture: Picture, placed: Placed, sizes: dict[str, Sized], labels: dict[str, Rect]) -> Scene:
+    arrows = tuple(_arrow(picture, wire, placed.routes[wire.id]) for wire in picture.wires)
+    circles, boxes, curves, texts = [], [], [], []
+    for item in picture.items:
+        own, (x, y) = sizes[item.id], placed.positions[item.id]
+        role = _role(picture, item)
+        if own.radius:
+            circles.append(Circle(item.id, x, y, own.radius, role))
+        else:
+            rect = Rect(x - own.width / 2, y - own.height / 2, x + own.width / 2, y + own.height / 2)
+            boxes.append(Box(item.id, rect, CORNER if item.kind != "fold" else CORNER * 1.6, role))
+        for stroke in own.strokes:
+            points = tuple((x + px, y + py) for px, py in stroke.points)
+            curves.append(Curve(item.id, points, stroke.role, stroke.width))
+        for line in own.lines:
+            text_role = "gradient" if picture.is_backward and line.role == "note" else line.role
+            texts.append(
+                Text(item.id, line.tex, x + line.x, y + line.y, line.size, line.rect.moved(x, y), text_role,
+                     inside=line.inside, halo=not line.inside)
+            )  # fmt: skip
+    panels = []
+    for frame in picture.frames:
+        panels.append(Panel(frame.id, placed.frames[frame.id], CORNER * 1.6, frame.kind, frame.depth))
+        if frame.title:
+            rect = _title_rect(picture, placed, frame.id)
+            said = measure(frame.title, TITLE)
+            texts.append(
+                Text(
+                    frame.id,
+                    frame.title,
+                    rect.x0 + said.left,
+                    rect.y0 + said.up,
+                    TITLE,
+                    rect,
+                    "title",
+                    inside=True,
+                )
+            )
+    for wire in picture.wires:
+        if wire.id in labels:
+            texts.append(_weight(picture, wire, labels[wire.id]))
+    return _on_page(
+        Scene(picture, 0, 0, tuple(panels), arrows, tuple(circles), tuple(boxes), tuple(curves), tuple(texts))
+    )
+
+
+def _role(picture: Picture, item: Item) -> str:
+    if item.tone:
+        return item.tone
+    if item.kind == "box" and item.params:
+        return "trainable"
+    return item.kind
+
+
+def _weight(picture: Picture, wire: Wire, rect: Rect) -> Text:
+    tex = _label(picture, wire)
+    said = measure(tex, WEIGHT)
+    role = "gradient" if picture.is_backward else "trainable_weight" if wire.is_trained else "weight"
+    return Text(wire.id, tex, rect.x0 + said.left, rect.y0 + said.up, WEIGHT, rect, role, halo=True)
+
+
+def _arrow(picture: Picture, wire: Wire, route: tuple[Point, ...]) -> Arrow:
+    """The line of a wire up to its head, and the head; reversed in a picture of the backward flow."""
+    source, target = wire.source, wire.target
+    if picture.is_backward:
+        route, source, target = tuple(reversed(route)), target, source
+    role, width, sign = _looks(picture, wire)
+    length = HEAD + 1.5 * (width - THIN)
+    body, tip, direction = _cut(route, length)
+    wide = HEAD_WIDTH + 0.9 * (width - THIN)
+    base = (tip[0] - direction[0] * length, tip[1] - direction[1] * length)
+    head = (
+        tip,
+        (base[0] - direction[1] * wide, base[1] + direction[0] * wide),
+        (base[0] + direction[0] * 1.6, base[1] + direction[1] * 1.6),
+        (base[0] + direction[1] * wide, base[1] - direction[0] * wide),
+    )
+    return Arrow(wire.id, source, target, body, head, width, role, sign, wire.strength)
+
+
+def _looks(picture: Picture, wire: Wire) -> tuple[str, float, int]:
+    """Role, width and sign of a wire: only weights that were trained, or are among many, are coded."""
+    if wire.tone:
+        return wire.tone, 1.6, 0
+    if picture.is_backward:
+        return "backward", THIN + 0.2, 0
+    sign = 0 if wire.weight is None else (wire.weight > 0) - (wire.weight < 0)
+    if not wire.is_coded or wire.weight is None:
+        return "wire", THIN + 0.1, sign
+    width = THIN + (THICK - THIN) * min(max(wire.share, 0.0), 1.0)
+    return ("negative" if sign < 0 else "positive"), width, sign
+
+
+def _cut(route: tuple[Point, ...], length: float) -> tuple[tuple[Point, ...], Point, Point]:
+    """The route without its last piece of a length, its end, and the direction of an arrowhead there."""
+    tip = route[-1]
+    chain = list(pieces(route))
+    while len(chain) > 1 and all(math.dist(p, tip) < length for p in chain[-1]):
+        chain.pop()
+    last = chain[-1]
+    low, high = 0.0, 1.0
+    if math.dist(last[0], tip) <= length:
+        high = 0.0
+    for _ in range(40 if high else 0):
+        middle = (low + high) / 2
+        if math.dist(point_at(last, middle), tip) > length:
+            low = middle
+        else:
+            high = middle
+    first = split(last, high)[0] if high else (last[0],) * 4
+    body = [p for piece in chain[:-1] for p in piece[:3]]
+    end = first[-1]
+    away = math.dist(end, tip) or 1.0
+    direction = ((tip[0] - end[0]) / away, (tip[1] - end[1]) / away)
+    return (*body, *first), tip, direction
+
+
+def _on_page(scene: Scene) -> Scene:
+    """The scene moved so that all of it lies on the page, with a rim."""
+    rects = [t.rect for t in scene.texts] + [b.rect for b in scene.boxes] + [p.rect for p in scene.frames]
+    rects += [Rect(c.x - c.radius, c.y - c.radius, c.x + c.radius, c.y + c.radius) for c in scene.circles]
+    rects += [around_points([*flattened(a.points), *a.head]) for a in scene.arrows]
+    if not rects:
+        return replace(scene, width=2 * EDGE, height=2 * EDGE)
+    whole = around(rects)
+    dx, dy = EDGE - whole.x0, EDGE - whole.y0
+
+    def moved(points: Sequence[Point]) -> tuple[Point, ...]:
+        return tuple((x + dx, y + dy) for x, y in points)
+
+    return replace(
+        scene,
+        width=whole.width + 2 * EDGE,
+        height=whole.height + 2 * EDGE,
+        frames=tuple(replace(p, rect=p.rect.moved(dx, dy)) for p in scene.frames),
+        arrows=tuple(replace(a, points=moved(a.points), head=moved(a.head)) for a in scene.arrows),
+        circles=tuple(replace(c, x=c.x + dx, y=c.y + dy) for c in scene.circles),
+        boxes=tuple(replace(b, rect=b.rect.moved(dx, dy)) for b in scene.boxes),
+        curves=tuple(replace(c, points=moved(c.points)) for c in scene.curves),
+        texts=tuple(replace(t, x=t.x + dx, y=t.y + dy, rect=t.rect.moved(dx, dy)) for t in scene.texts),
+    )
