@@ -37,6 +37,7 @@ from .version import __version__
 if TYPE_CHECKING:
     import numpy as np
 
+    from .diff import Difference
     from .draw.drawing import Drawing
     from .params import Params
     from .run import Run
@@ -89,7 +90,8 @@ class Diagram:
             if is_whole:
                 self._check_data(rest)
             if not rest.has_errors and not broken:
-                passes = (Inline(), Coupling(rest), ExpandDerivatives(rest), self._learn(rest))
+                learn = Learn(rest, self.training.freeze)
+                passes = (Inline(), Coupling(rest), ExpandDerivatives(rest), learn)
                 self.expanded: Graph = Pipeline(passes).run(typed)
         except FlowError as error:
             rest = Diagnostics(list(error.diagnostics))
@@ -99,9 +101,6 @@ class Diagram:
             raise InternalError("a statement was left out of the graph without an error")
         self.graph: Graph = typed
         self._warnings = found.sorted()
-
-    def _learn(self, found: Diagnostics) -> Learn:
-        return Learn(found, self.training.freeze)
 
     def _check_data(self, found: Diagnostics) -> None:
         if self.program.data is not None:
@@ -136,18 +135,20 @@ class Diagram:
         """The graph over a batch of examples, as written."""
         return Pipeline((Batch(),)).run(self.expanded, observe)
 
-    def written(self, level: int, function: str = "") -> Graph:
+    def written(self, level: int, function: str = "", *, packed: bool = True) -> Graph:
         """The graph that numpy code is written from: of all without derivatives, or of a function with them.
 
-        Repeats stay loops where they can.
+        Repeats stay loops where they can. packed: whether weights of single wires lie in arrays, in what
+        a Trainer calls.
         """
         if not function:
-            return pipeline(level, rounds=True).run(self.graph if self._has_blocks else self.expanded)
+            made = pipeline(level, rounds=True, packed=packed)
+            return made.run(self.graph if self._has_blocks else self.expanded)
         expanded = self._with_loss(f"`{function}`")
-        in_rounds = self._has_blocks and function == "loss_and_grad"
-        return derivative_pipeline(level, function, rounds=in_rounds).run(
-            self.graph if in_rounds else expanded
-        )
+        is_gradient = function == "loss_and_grad"
+        in_rounds = self._has_blocks and is_gradient
+        made = derivative_pipeline(level, function, rounds=in_rounds, packed=packed and is_gradient)
+        return made.run(self.graph if in_rounds else expanded)
 
     def optimised(self, level: int = 1, observe: Observer | None = None) -> Graph:
         """The graph that is emitted at a level."""
@@ -207,13 +208,17 @@ class Diagram:
             functions = [e for e in EXTRAS[target] if e in extras]
             if target == "numpy" and self.graph.results_of("loss"):
                 functions.insert(0, "loss_and_grad")
+            packed = not frozen and "vjp" not in extras
             if target == "numpy":
-                return emit(self.written(level), header, {f: self.written(level, f) for f in functions})
+                derived = {f: self.written(level, f, packed=packed) for f in functions}
+                return emit(self.written(level, packed=packed), header, derived, self.graph)
             derived = {f: self.differentiated(level, f) for f in functions}
             if self._has_blocks:
                 with suppress(CannotHold):
-                    return emit(modular_pipeline(level).run(self.graph), header, derived)
-            return emit(self.optimised(level), header, derived)
+                    modular = modular_pipeline(level, packed=packed).run(self.graph)
+                    return emit(modular, header, derived, self.graph)
+            whole = pipeline(level, packed=packed).run(self.expanded)
+            return emit(whole, header, derived, self.graph)
 
     def stage(
         self,
@@ -234,16 +239,10 @@ class Diagram:
         return stage_text(self, name, target, level, dtype, extras, spans)
 
     def explain(
-        self,
-        *,
-        backward: bool = False,
-        saved: bool = False,
-        expand: bool = False,
-        inputs: Mapping[str, Any] | None = None,
-        params: Params | None = None,
-        seed: int = 0,
+        self, *, backward: bool = False, saved: bool = False, expand: bool = False,
+        inputs: Mapping[str, Any] | None = None, params: Params | None = None, seed: int = 0,
         format: str = "text",
-    ) -> str:
+    ) -> str:  # fmt: skip
         """The equations of one example, and with `backward` the chain rule. Raises FlowError, ValueError.
 
         saved: also what the forward pass keeps for the backward pass. expand: write out blocks and
@@ -259,16 +258,30 @@ class Diagram:
         )  # fmt: skip
 
     def draw(
-        self, *, depth: int | None = None, scale: str = "auto", theme: str = "light", metrics: bool = False
-    ) -> Drawing:
+        self, *, depth: int | None = None, scale: str = "auto", theme: str = "light", metrics: bool = False,
+        inputs: Mapping[str, Any] | None = None, params: Params | None = None, grad: bool = False,
+        seed: int = 0,
+    ) -> Drawing:  # fmt: skip
         """A picture, with `save(path)`, `to_bytes(format)` and `scene`. Raises FlowError, ValueError.
 
         depth: how many levels of blocks are unfolded, None as many as stay readable. scale: "auto",
-        "circles" or "layers". theme: "light" or "dark". metrics: draw them too.
+        "circles" or "layers". theme: "light" or "dark". metrics: draw them too. inputs: values of one example
+        to fill in, targets among them or not; params: weights to show on the wires; both, and seed, as `run`
+        takes them. grad: the backward flow in place of the forward one.
         """
         from .draw.drawing import draw
+        from .draw.overlay import Overlay, Wishes
 
-        return draw(self.graph, depth=depth, scale=scale, theme=theme, metrics=metrics)
+        if grad:
+            self._with_loss("the backward flow")
+        overlay = Overlay(self.program, self.graph, self.source.path, Wishes(inputs, params, grad, seed))
+        return draw(self.graph, depth=depth, scale=scale, theme=theme, metrics=metrics, overlay=overlay)
+
+    def diff(self, other: Diagram) -> Difference:
+        """What differs in another diagram: true if anything does, and `text()` tells it."""
+        from .diff import difference
+
+        return difference(self, other)
 
     def run(
         self,
@@ -302,29 +315,14 @@ class Diagram:
         return {str(self.graph[node].hint): by_node[node].astype(dtype) for node in self.graph.params}
 
     def train(
-        self,
-        data: str | Path | None = None,
-        *,
-        target: str = "numpy",
-        params: Params | None = None,
-        epochs: int | None = None,
-        steps: int | None = None,
-        batch: int | str | None = None,
-        lr: float | None = None,
-        seed: int | None = None,
-        dtype: str = "float32",
-        out: str | Path | None = None,
-        resume: bool = False,
-        device: str | None = None,
-        log: int | None = None,
-        save_every: int | None = None,
-        split: float | None = None,
-        allow_nan: bool = False,
-        stream: bool | None = None,
-        detect_anomaly: bool = False,
-        fsdp: bool = False,
-        progress: bool = False,
-    ) -> Trained:
+        self, data: str | Path | None = None, *, target: str = "numpy", params: Params | None = None,
+        epochs: int | None = None, steps: int | None = None, batch: int | str | None = None,
+        lr: float | None = None, seed: int | None = None, dtype: str = "float32",
+        out: str | Path | None = None, resume: bool = False, device: str | None = None,
+        log: int | None = None, save_every: int | None = None, split: float | None = None,
+        allow_nan: bool = False, stream: bool | None = None, detect_anomaly: bool = False,
+        fsdp: bool = False, progress: bool = False,
+    ) -> Trained:  # fmt: skip
         """Train on the file's data, or on those of another file. Raises FlowError, ValueError.
 
         epochs, steps, batch (or "all"), lr, seed: in place of the `train` statement's; lr goes into

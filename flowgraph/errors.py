@@ -255,7 +255,8 @@ def closest_name(name: str, known: Iterable[str]) -> str:
         pool = list(itertools.islice(alike, MAX_POOL))
     lower = {k.lower(): k for k in reversed(pool)}
     wanted = name.lower()
-    for close in difflib.get_close_matches(wanted, sorted(lower), n=3, cutoff=0.6):
+    matches = difflib.get_close_matches(wanted, sorted(lower), n=3, cutoff=0.6)
+    for close in sorted(matches, key=lambda match: sorted(match) != sorted(wanted)):  # letters swapped first
         is_alike = difflib.SequenceMatcher(None, wanted, close).ratio() >= 0.7
         if is_alike or close[0] == wanted[0] or sorted(close) == sorted(wanted):
             return lower[close]
@@ -280,13 +281,13 @@ def render(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> str:
     At most `MAX_SHOWN` are shown; a closing line counts the rest.
     """
     found = list(diagnostics)
-    parts = [_render_one(d, _Paint(color)) for d in found[:MAX_SHOWN]]
+    parts = [_render_one(d, Paint(color)) for d in found[:MAX_SHOWN]]
     if len(found) > MAX_SHOWN:
         parts.append(f"... and {len(found) - MAX_SHOWN} more\n")
     return "\n".join(parts)
 
 
-class _Paint:
+class Paint:
     """ANSI colours, or nothing at all."""
 
     def __init__(self, on: bool) -> None:
@@ -304,7 +305,7 @@ class _Row(NamedTuple):
     main: bool
 
 
-def _render_one(d: Diagnostic, paint: _Paint) -> str:
+def _render_one(d: Diagnostic, paint: Paint) -> str:
     style = "1;31" if d.is_error else "1;33"
     lines = [paint(f"{d.severity}[{d.code}]", style) + paint(f": {d.message}", "1")]
     if d.span is None:
@@ -337,7 +338,7 @@ def _render_one(d: Diagnostic, paint: _Paint) -> str:
 
 
 def _excerpt(
-    source: Source, number: int, rows: list[_Row], width: int, paint: _Paint, style: str
+    source: Source, number: int, rows: list[_Row], width: int, paint: Paint, style: str
 ) -> list[str]:
     """A source line and, under it, a line of carets or dashes for each mark on it.
 

@@ -1,8 +1,9 @@
 """Names of a diagram as mathematics: Unicode for terminals, LaTeX for papers and pictures.
 
 Assumes names as the language and the compiler make them: identifiers, joined by dots (`h.0.attn.weight`)
-and perhaps followed by an index (`h[2]`) or by how often the name was bound (`u(2)`). Promises LaTeX that both pdflatex (with amsmath) and matplotlib's
-mathtext set in math mode, and that no letter or digit of a name is lost.
+and perhaps followed by an index (`h[2]`) or by how often the name was bound (`u(2)`). Promises LaTeX
+that both pdflatex (with amsmath) and matplotlib's mathtext set in math mode, and that no letter or digit
+of a name is lost.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ WORD = re.compile(r"([A-Za-z]+)([0-9]*)\Z")
 INDEXED = re.compile(r"(.*[^\[])(\[[^\[\]]*\])\Z")
 AGAIN = re.compile(r"(.*)(\([0-9]+\))\Z")
 SPECIAL = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
-    "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
-    ">": r"\textgreater{}", "|": r"\textbar{}", "…": r"\ldots{}", "−": "$-$", "≥": r"$\geq$", "≤": r"$\leq$",
+    "\\": r"$\backslash$", "{": r"\{", "}": r"\}", "$": r"$\$$", "&": r"\&", "#": r"\#", "%": r"\%",
+    "_": r"\_", "^": r"\^{}", "~": r"\~{}", "<": "$<$",
+    ">": "$>$", "|": "$|$", "…": r"\ldots{}", "−": "$-$", "≥": r"$\geq$", "≤": r"$\leq$",
     "·": r"$\cdot$", "—": "---", "–": "--", "’": "'", "“": "``", "”": "''", "\n": " ",
     **{letter: "o" if name == "omicron" else f"$\\{name}$" for name, letter in GREEK.items()},
 }  # fmt: skip

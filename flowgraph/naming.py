@@ -208,25 +208,3 @@ def docstring_text(text: str) -> str:
 def comment_text(text: str, keep: str = "") -> str:
     """User text made safe to stand in a comment: whatever could end the line is a space."""
     return "".join(c if c.isprintable() or c in keep else " " for c in text)
-
-
-GREEK = {
-    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "zeta": "ζ", "eta": "η",
-    "theta": "θ", "iota": "ι", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ",
-    "omicron": "ο", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "upsilon": "υ", "phi": "φ",
-    "chi": "χ", "psi": "ψ", "omega": "ω", "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ", "Lambda": "Λ",
-    "Xi": "Ξ", "Pi": "Π", "Sigma": "Σ", "Phi": "Φ", "Psi": "Ψ", "Omega": "Ω",
-}  # fmt: skip
-SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-
-
-def pretty(name: str) -> str:
-    """A name as mathematics in Unicode: `xi_1` is ξ₁, `sigma` is σ; `h1` is h₁."""
-    head, _, tail = name.partition("_")
-    digits = re.match(r"(.*?)(\d*)\Z", head)
-    assert digits is not None
-    base, number = digits.groups()
-    out = GREEK.get(base, base) + number.translate(SUBSCRIPTS)
-    if not tail:
-        return out
-    return out + (tail.translate(SUBSCRIPTS) if tail.isdigit() else f"_{tail}")

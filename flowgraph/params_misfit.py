@@ -160,8 +160,20 @@ def _missing(fit: Fit, group: _Group) -> tuple[str, str]:
     cure = f"{group.verb('its', 'their')} shape is {list(shape)}"
     if len(group.names) == 1:
         close = closest_name(group.names[0], [name for name, there in fit.extra.items() if there == shape])
+        close = close or _sole(fit, group.names[0])
         cure += f"; if it is `{shorten(close)}`, add --rename {close}={group.names[0]}" if close else ""
     return f"{group.who('parameter')} {group.verb('is', 'are')} missing", cure
+
+
+def _sole(fit: Fit, missing: str) -> str:
+    """The only entry that can be it by its shape and the end of its name, if it can be nothing else."""
+
+    def alike(name: str, shape: Shape) -> bool:
+        return shape == fit.missing[missing] and name.rpartition(".")[2] == missing.rpartition(".")[2]
+
+    entries = [name for name, shape in fit.extra.items() if alike(name, shape)]
+    params = [name for name, shape in fit.missing.items() if alike(name, shape)]
+    return entries[0] if len(entries) == len(params) == 1 else ""
 
 
 def _misshapen(fit: Fit, group: _Group) -> tuple[str, str]:

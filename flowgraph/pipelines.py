@@ -17,6 +17,7 @@ from .passes.fold import Fold
 from .passes.inline import Inline
 from .passes.inside import Inside
 from .passes.keep import Keep
+from .passes.packing import Packing
 from .passes.per_example import PerExample
 from .passes.pick import Pick
 from .passes.signs import Signs
@@ -24,6 +25,7 @@ from .passes.simplify import Simplify
 from .passes.split_sums import SplitSums
 from .passes.tile import Tile
 from .passes.updates import Updates
+from .passes.vectorise import Vectorise
 
 DERIVED: dict[str, tuple[Pass, ...]] = {
     "loss_and_grad": (Updates(), Keep(("loss", "buffer")), Vjp()),
@@ -59,31 +61,37 @@ def within(*passes: Pass) -> tuple[Pass, ...]:
     return tuple(map(Inside, passes))
 
 
-def pipeline(level: int, *, rounds: bool = False) -> Pipeline:
+def pipeline(level: int, *, rounds: bool = False, packed: bool = False) -> Pipeline:
     """The passes from a typed graph to what is emitted at a level.
 
-    rounds: whether loops whose rounds differ in their parameters alone stay loops.
+    rounds: whether loops whose rounds differ in their parameters alone stay loops. packed: whether
+    weights of single wires become params in arrays.
     """
     inline = Inline(rounds=rounds)
     if level == 0:
         return Pipeline((Batch(), inline, *within(SplitSums())))
-    return Pipeline((*within(Fold(), Simplify()), Batch(), inline, *within(*TIDY, SplitSums())))
+    return Pipeline((*_vectorised(packed), Batch(), inline, *within(*TIDY, SplitSums())))
 
 
-def modular_pipeline(level: int) -> Pipeline:
+def _vectorised(packed: bool) -> tuple[Pass, ...]:
+    """The passes that make a drawing's circles layers."""
+    return (*within(Fold(), Simplify()), Vectorise(), *([Dce(), Packing()] if packed else []))
+
+
+def modular_pipeline(level: int, *, packed: bool = False) -> Pipeline:
     """The same, where blocks with parameters stay calls: what is done to a graph is done in those it
     holds too."""
     bare = within(Inline(bare=True))
     if level == 0:
         return Pipeline((*bare, Batch(), *within(SplitSums())))
-    return Pipeline((*bare, *within(Fold(), Simplify()), Batch(), *within(*TIDY, SplitSums())))
+    return Pipeline((*bare, *_vectorised(packed), Batch(), *within(*TIDY, SplitSums())))
 
 
-def derivative_pipeline(level: int, function: str, *, rounds: bool = False) -> Pipeline:
+def derivative_pipeline(level: int, function: str, *, rounds: bool = False, packed: bool = False) -> Pipeline:
     """The passes from a typed graph to what a function with derivatives is emitted from.
 
     rounds: whether loops whose rounds differ in their parameters alone stay loops, as they may where
-    the function is the gradient alone.
+    the function is the gradient alone. packed: as for `pipeline`.
     """
     differentiate = DERIVED[function]
     if level > 0:
@@ -95,7 +103,7 @@ def derivative_pipeline(level: int, function: str, *, rounds: bool = False) -> P
     tidy = within(*TIDY)
     again = (Dce(), *within(Fold()), *tidy)
     if function in BEFORE_BATCHING:
-        before = (*within(Fold()), *tidy)
+        before = (*_vectorised(packed), *tidy)
         return Pipeline((*before, *differentiate, *again, *batch, *tidy, *within(SplitSums())))
-    before = (*within(Fold(), Simplify()), *batch, *tidy)
+    before = (*_vectorised(packed), *batch, *tidy)
     return Pipeline((*before, *differentiate, *again, *within(SplitSums())))

@@ -15,7 +15,7 @@ import numpy as np
 
 from .data.load import load_data
 from .data.table import Misfit, Table, Wanted, fit_values, labels_of, wanted_columns
-from .errors import Diagnostics, did_you_mean, fail, shorten
+from .errors import Diagnostics, did_you_mean, shorten
 from .graph import Graph
 from .lower.program import Program
 from .params import Params, find_params
@@ -117,7 +117,7 @@ def run_program(
         modes = mode_values(batched, rng=np.random.default_rng(seed))
         computed = simulate(batched, {**table.columns, **values, **modes})
     except ShapeClash as clash:
-        raise fail("E0504", str(clash), path=path) from None
+        raise clash.refusal("E0504", path) from None
     return Run(batched, table, computed, params_from if graph.params else "")
 
 
@@ -213,4 +213,4 @@ def _examples(value: Any, column: Wanted) -> np.ndarray:
         several = ", ".join(["N", *(str(d) for d in column.type.shape)])
         help = f"give {describe(column.type)}, or [{several}] for N examples"
         raise Misfit("E0504", f"the value of `{column.name}` is {shape}, which does not fit", None, help)
-    return fit_values(array.reshape(-1, *have), column, labels_of(column, []), finite=False)
+    return fit_values(array if lead else array[None], column, labels_of(column, []), finite=False)

@@ -56,8 +56,15 @@ def render_table(run: Run, rows: int | None, trace: bool, ascii: bool) -> str:
     if shown < count:
         rest = "1 more row" if count - shown == 1 else f"{count - shown} more rows"
         lines.append(f"... and {rest} (--rows N or --all shows them)")
-    lines += _summary(run)
+    lines += summary(run)
     return "\n".join(lines) + "\n"
+
+
+def fits_page(run: Run, shown: int) -> bool:
+    """Whether a trace of so many examples is a table that is no wider than a page."""
+    inputs, middle, targets = _columns(run, True, "ξ")
+    groups = [g for g in (inputs, [c for c in middle if not c.shared], targets) if g]
+    return _width(groups, shown) <= WIDTH
 
 
 def _columns(run: Run, trace: bool, xi: str) -> tuple[list[Column], list[Column], list[Column]]:
@@ -103,11 +110,22 @@ def _trace(run: Run, xi: str) -> list[Column]:
     return columns
 
 
+def _cells(groups: list[list[Column]], shown: int) -> list[list[list[str]]]:
+    """Titles and values by group and column."""
+    return [[[c.title, *(c.cell(r) for r in range(shown))] for c in group] for group in groups]
+
+
+def _width(groups: list[list[Column]], shown: int) -> int:
+    """How wide the table is."""
+    widths = [max(map(len, column)) for group in _cells(groups, shown) for column in group]
+    return sum(w + 2 for w in widths) + 2 * len(groups)
+
+
 def _rows(groups: list[list[Column]], shown: int) -> list[str]:
-    cells = [[[c.title, *(c.cell(r) for r in range(shown))] for c in group] for group in groups]
-    widths = [[max(map(len, column)) for column in group] for group in cells]
-    if sum(w + 2 for group in widths for w in group) + 2 * len(groups) > WIDTH:
+    if _width(groups, shown) > WIDTH:
         return _paragraphs(groups, shown)
+    cells = _cells(groups, shown)
+    widths = [[max(map(len, column)) for column in group] for group in cells]
     lines = []
     for row in range(shown + 1):
         parts = [
@@ -126,7 +144,8 @@ def _paragraphs(groups: list[list[Column]], shown: int) -> list[str]:
     return lines
 
 
-def _summary(run: Run) -> list[str]:
+def summary(run: Run) -> list[str]:
+    """What belongs to all examples: losses, metrics, where the parameters come from."""
     lines = []
     losses = run.losses
     if run.loss is not None:

@@ -6,27 +6,24 @@ Assumes a diagram without errors.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 from .graph import Graph
 
-if TYPE_CHECKING:
-    from .diagram import Diagram
-
-GRAPHS: dict[str, Callable[[Diagram, int], Graph]] = {
+GRAPHS: dict[str, Callable[[Any, int], Graph]] = {
     "graph": lambda diagram, level: diagram.program.graph,
     "typed": lambda diagram, level: diagram.graph,
     "batched": lambda diagram, level: diagram.batched(),
     "grad": lambda diagram, level: diagram.written(level, "loss_and_grad"),
     "optimised": lambda diagram, level: diagram.written(level),
 }
-"""The stages that are graphs; the last two are those that numpy code is written from."""
+"""The stages of a `Diagram` that are graphs; numpy code is written from the last two."""
 
 
 def stage_text(
-    diagram: Diagram, name: str, target: str, level: int, dtype: str, extras: Sequence[str], spans: bool
+    diagram: Any, name: str, target: str, level: int, dtype: str, extras: Sequence[str], spans: bool
 ) -> str:
-    """A stage as text. Raises FlowError where the diagram has no such stage, ValueError for another name."""
+    """A stage of a `Diagram` as text. Raises ValueError for another name, FlowError where there is none."""
     if name == "ast":
         from .tree import print_tree
 

@@ -46,13 +46,20 @@ def random_case(
 
 def _sizes(graph: Graph) -> dict[str, int] | None:
     names = [s for s in graph.sizes if s != graph.batch]
-    for chosen in itertools.islice(itertools.product(SIZES, repeat=len(names)), 2000):
+    tried = [[*SIZES, *_bounds(graph, Dim.symbol(name))] for name in names]
+    for chosen in itertools.islice(itertools.product(*tried), 2000):
         sizes = dict(zip(names, chosen, strict=True))
         shapes = [graph[n].type.shape for n in (*graph.inputs, *graph.targets)]
         fits = all(d.at(sizes) >= 0 for shape in shapes for d in shape)
         if fits and all(holds(r.condition, sizes) for r in graph.requires):
             return sizes
     return None
+
+
+def _bounds(graph: Graph, size: Dim) -> list[int]:
+    """The numbers beyond SIZES that a size must reach by itself."""
+    least = [r.condition[2] for r in graph.requires if r.condition[:2] == (">=", size)]
+    return [n for n in least if isinstance(n, int) and n > max(SIZES)]
 
 
 def _drawn(
@@ -107,9 +114,9 @@ NEARBY = 3
 """How many points beside a kink must agree."""
 
 
-def beside(case: Case, seed: int) -> Iterator[Case]:
-    """The case with its parameters moved a little, at random."""
-    for attempt in range(NEARBY):
+def beside(case: Case, seed: int, count: int = NEARBY) -> Iterator[Case]:
+    """The case with its parameters moved a little, at random, so many times."""
+    for attempt in range(count):
         yield case.moved(direction(case.params, np.random.default_rng([seed, attempt])), 1e-3)
 
 

@@ -246,16 +246,17 @@ def roughly(
 ) -> dict[str, Any]:
     """The value of every node, each computed with a random relative error: what rounding may do.
 
+    That of a sum of n terms is √n times as large, as it grows where terms are added one by one.
     Numbers with few binary digits are left as they are, since small whole numbers and their like
     are computed exactly: a tie between such stays one.
     """
     sizes = bind_sizes(graph, values)
     grid = 2.0**20 if noise < 1e-10 else 2.0**8
 
-    def rough(value: Any) -> Any:
+    def rough(value: Any, terms: float = 1.0) -> Any:
         if not isinstance(value, np.ndarray | np.floating) or value.dtype.kind != "f":
             return value
-        factor = 1 + noise * rng.choice((-1.0, 1.0), np.shape(value))
+        factor = 1 + noise * np.sqrt(terms) * rng.choice((-1.0, 1.0), np.shape(value))
         exact = (np.abs(value) < grid) & (value * grid == np.round(value * grid))
         return np.where(exact, value, value * factor)
 
@@ -268,7 +269,8 @@ def roughly(
                 known[node.name] = node.op.evaluate_by(step, operands, sizes)
             else:
                 types = [graph[o].type for o in node.operands]
-                known[node.name] = rough(node.op.evaluate(operands, types, sizes))
+                value = node.op.evaluate(operands, types, sizes)
+                known[node.name] = rough(value, _terms(node, operands, value))
         return known
 
     def step(graph: Graph, inputs: Sequence[Any], sizes: Mapping[str, int]) -> Any:
@@ -277,3 +279,8 @@ def roughly(
 
     with np.errstate(all="ignore"):
         return compute(graph, {n: rough(as_array(graph[n], v)) for n, v in values.items() if n in graph})
+
+
+def _terms(node: Node, operands: Sequence[Any], value: Any) -> float:
+    """How many entries of its operand go into each entry of a reduction; 1 for other operations."""
+    return np.size(operands[0]) / max(np.size(value), 1) if node.op.group == "reductions" else 1.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -19,6 +20,7 @@ from .graph import Graph
 from .naming import class_name
 from .passes.inline import Inline
 from .passes.simulate import bind_sizes
+from .torch_params import Place, by_name, entry, places_of
 from .verify_compare import WRITTEN, Quantities
 from .verify_engines import Case, asked
 from .verify_modes import couples, draws_of, refused, replayed
@@ -165,38 +167,38 @@ class TorchModule:
         """By autograd: the gradient, along the direction, and once more."""
         import torch
 
-        weights = dict(model.named_parameters())
-        way = {n: torch.tensor(np.asarray(case.way[n], dtype=self.dtype)) for n in weights}
+        places = {n: p for n, p in places_of(model).items() if n in case.params}
+        way = {n: torch.tensor(np.asarray(case.way[n], dtype=self.dtype)) for n in places}
         if not loss.requires_grad:
-            nothing = {n: torch.zeros_like(p) for n, p in weights.items()}
-            gradient = hessian = nothing
+            gradient = hessian = {n: torch.zeros_like(entry(*place)) for n, place in places.items()}
         else:
-            leaves = list(weights.values())
+            leaves = list(dict.fromkeys(param for param, _ in places.values()))
             found = torch.autograd.grad(loss, leaves, create_graph=True, materialize_grads=True)
-            gradient = dict(zip(weights, found, strict=True))
-            hessian = self._twice(gradient, way, weights)
-        along = sum((gradient[n].detach() * way[n]).sum() for n in weights)
+            gradient = by_name(places, dict(zip(leaves, found, strict=True)))
+            hessian = self._twice(gradient, way, places)
+        along = sum((gradient[n].detach() * way[n]).sum() for n in places)
         named = {f"gradient {n}": g for n, g in gradient.items()} | {
             f"hvp {n}": g for n, g in hessian.items()
         }
         return named | {"jvp": along}
 
     def _twice(
-        self, gradient: dict[str, Any], way: dict[str, Any], weights: dict[str, Any]
+        self, gradient: dict[str, Any], way: dict[str, Any], places: Mapping[str, Place]
     ) -> dict[str, Any]:
         import torch
 
-        along = sum((gradient[n] * way[n]).sum() for n in weights)
+        along = sum((gradient[n] * way[n]).sum() for n in places)
         if not along.requires_grad:
-            return {n: torch.zeros_like(p) for n, p in weights.items()}
+            return {n: torch.zeros_like(entry(*place)) for n, place in places.items()}
+        leaves = list(dict.fromkeys(param for param, _ in places.values()))
         try:
-            found = torch.autograd.grad(along, list(weights.values()), materialize_grads=True)
+            found = torch.autograd.grad(along, leaves, materialize_grads=True)
         except (RuntimeError, NotImplementedError) as error:
             if "not implemented" not in str(error):
                 raise
             self.skipped["hvp"] = str(error).splitlines()[0]
             return {}
-        return dict(zip(weights, found, strict=True))
+        return by_name(places, dict(zip(leaves, found, strict=True)))
 
     def tensor(self, array: np.ndarray) -> Any:
         """An input or target, reals in the dtype of the module."""

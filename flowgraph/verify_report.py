@@ -16,6 +16,9 @@ this diagram. kink: a derivative that is a matter of convention at this very poi
 beside it.
 """
 
+NEAR = "or within single precision of one, which has a slope to either side"
+"""Of a kink: why float32 may have another derivative than float64."""
+
 TRAINING_STEPS = 5
 TRAINED = f"parameters after {TRAINING_STEPS} steps"
 

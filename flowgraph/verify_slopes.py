@@ -7,13 +7,16 @@ jump within a step shows as an error that is large there, so that a smaller step
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 STEPS = tuple(2.0**-k for k in range(7, 25, 3))
 """From 8e-3, where rounding is least, down to 2e-7, where a kink is hardly ever within."""
+
+FINER = tuple(2.0**-k for k in (25, 28, 31))
+"""Down to 5e-10, where differences are good to a few digits only: for where kinks are dense."""
 
 ENOUGH = 1e-9
 """A relative error that no smaller step is tried to better."""
@@ -29,15 +32,15 @@ class Slope:
     error: float
 
 
-def slope(function: Callable[[float], np.ndarray]) -> Slope:
-    """The derivative of a function at 0; its values are flat arrays of one length.
+def slope(function: Callable[[float], np.ndarray], steps: Sequence[float] = STEPS) -> Slope:
+    """The derivative of a function at 0; its values are flat arrays of one length. steps: tried in order.
 
     What is not a number at one step is taken from others; where no step has numbers, the error
     is infinite.
     """
     here = function(0.0)
     best = Slope(np.full_like(here, np.nan), np.inf)
-    for step in STEPS:
+    for step in steps:
         wide, high, low = _difference(function, step)
         narrow, _, _ = _difference(function, step / 2)
         value = (4 * narrow - wide) / 3

@@ -35,7 +35,7 @@ from .verify_compare import (
 )
 from .verify_engines import Case, Engine, Simulator
 from .verify_modules import NumpyModule, TorchModule
-from .verify_report import TRAINED, TRAINING_STEPS, Row
+from .verify_report import NEAR, TRAINED, TRAINING_STEPS, Row
 
 Path = list[Arrays]
 """The trained parameters by name, after each step."""
@@ -186,8 +186,9 @@ class Steps:
         if row.difference <= TIMES * rounding:
             said = f"{where}: rounding alone changes it by {rounding:.1e}"
             return replace(row, status="rounding", note=said)
-        if isinstance(engine, TorchModule) and self._agrees_beside(engine, row):
-            said = f"{where}: a kink, where PyTorch takes another slope; from beside it both agree"
+        if (engine.single or isinstance(engine, TorchModule)) and self._agrees_beside(engine, row):
+            why = NEAR if engine.single else "where PyTorch takes another slope"
+            said = f"{where}: a kink, {why}; from beside it both agree"
             return replace(row, status="kink", note=said)
         return replace(row, status="DIFFERS", note=where)
 

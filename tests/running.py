@@ -241,3 +241,14 @@ def circles(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
     known = simulate(graph, {**initial(diagram), **inputs})
     excitations = {f"xi_{n.name}": known[n.operands[0]] for n in graph if n.operands and n.hint}
     return {**excitations, **known}
+
+
+def slopes_of(model: Any) -> dict[str, np.ndarray]:
+    """The gradients that a torch module holds, by the diagram's names; 0 where nothing flows."""
+    from flowgraph.torch_params import entry, places_of
+
+    found = {}
+    for name, (param, place) in places_of(model).items():
+        grad = param.detach() * 0 if param.grad is None else param.grad
+        found[name] = entry(grad, place).numpy()
+    return found

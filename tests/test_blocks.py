@@ -227,6 +227,21 @@ def test_files_may_not_use_each_other_in_a_ring(tmp_path: Path) -> None:
     assert "a.flow -> b.flow -> a.flow" in first.message
 
 
+def test_a_block_that_a_file_has_not_is_told_with_those_it_has(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        main='use "a.flow" as a\ninput x\nf = a.reld(x) + a.other(x)\n',
+        a="block reslu(x) { return x }\nblock wide(x) { return x }\n",
+    )
+    with pytest.raises(FlowError) as caught:
+        load(tmp_path / "main.flow")
+    found = {d.message: d.help for d in caught.value.diagnostics}
+    assert found == {
+        "`a` has no block `reld`": "did you mean `reslu`?",
+        "`a` has no block `other`": "it has `reslu`, `wide`",
+    }
+
+
 def test_a_file_may_not_use_itself(tmp_path: Path) -> None:
     write(tmp_path, main='use "main.flow" as me\ninput x\nf = x\n')
     with pytest.raises(FlowError) as caught:
@@ -317,3 +332,35 @@ def test_verify_agrees_on_blocks() -> None:
         + "loss mse(f, y)\ntrain adam(lr=0.01), batch=4\n"
     )
     assert loads(text, "tower.flow").verify(dtypes=["float64"]).ok
+
+
+@pytest.mark.parametrize("body", ["return split(x, 2)", "n = split(x, 2)\n  return n"])
+def test_a_block_may_return_the_several_values_of_an_operation(body: str) -> None:
+    diagram = loads(f"input x : [4]\nblock halves(x : [d]) {{\n  {body}\n}}\na, b = halves(x)\noutput b, a\n")
+    outputs = diagram.run({"x": [1, 2, 3, 4]}).outputs
+    assert outputs["a"].tolist() == [[1, 2]] and outputs["b"].tolist() == [[3, 4]]
+    assert diagram.verify().ok
+
+
+def test_a_block_that_returns_an_lstm_cell_is_called_and_repeated() -> None:
+    text = """
+input x : [5, 4]
+target t
+block cell(x, h, c) -> [3], [3] {
+  return lstm_cell(x, h, c)
+}
+block named(x, h, c) {
+  n = lstm_cell(x, h, c)
+  return n
+}
+a, b = scan(cell, x, zeros(3), zeros(3))
+e, f = scan(named, x, zeros(3), zeros(3))
+g, h = cell(x[0], zeros(3), zeros(3))
+output a, b, e, f, g
+loss mse(sum(a) + sum(f) + sum(h), t)
+"""
+    diagram = loads(text)
+    found = diagram.verify()
+    assert found.ok, found.table()
+    names = [str(diagram.graph[p].hint) for p in diagram.graph.params]
+    assert "a.return.lstm_cell.weight_ih" in names and "e.n.weight_ih" in names

@@ -127,11 +127,11 @@ def test_compile_check(tmp_path: Path, capsys: Capture) -> None:
     assert main(["compile", XOR, "-o", str(out)]) == 0
     assert main(["compile", XOR, "-o", str(out), "--check"]) == 0
     text = out.read_text()
-    out.write_text(text.replace("step(0.5", "step(0.6"))
+    out.write_text(text.replace("+ 0.5", "+ 0.6"))
     capsys.readouterr()
     assert main(["compile", XOR, "-o", str(out), "--check"]) == 1
     err = capsys.readouterr().err
-    assert "E0703" in err and "step(0.6" in err and out.read_text() != text
+    assert "E0703" in err and "+ 0.6" in err and out.read_text() != text
     assert main(["compile", XOR, "--check"]) == 2
 
 
@@ -201,11 +201,12 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
 
 
 def test_run_prints_the_truth_table(capsys: Capture) -> None:
-    assert main(["run", XOR, "--trace", "--rows", "1"]) == 0
+    assert main(["run", XOR, "--trace", "--rows", "2"]) == 0
     assert capsys.readouterr().out == (
         "x1  x2 | ξ_h1  h1  ξ_h2  h2   ξ_f  f\n"
         " 0   0 |  0.5   1  -1.5   0  -0.5  0\n"
-        "... and 3 more rows (--rows N or --all shows them)\n"
+        " 0   1 | -0.5   0  -0.5   0   0.5  1\n"
+        "... and 2 more rows (--rows N or --all shows them)\n"
     )
 
 

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from programs import random_program, random_wiring
-from running import EMITTED, HAS_TORCH, SIMULATOR, Values, initial, module_of, same
+from running import EMITTED, HAS_TORCH, SIMULATOR, Values, initial, module_of, same, slopes_of
 
 from flowgraph.diagram import Diagram, loads
 from flowgraph.naming import class_name
@@ -166,8 +166,7 @@ def autograd(
     loss = model.loss(**{name: torch.tensor(value) for name, value in examples.items()})
     if loss.requires_grad:
         loss.backward()
-    slopes = {n: np.zeros(p.shape) if p.grad is None else p.grad.numpy() for n, p in model.named_parameters()}
-    return float(loss.detach()), slopes
+    return float(loss.detach()), slopes_of(model)
 
 
 @pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")

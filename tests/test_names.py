@@ -80,8 +80,8 @@ def uses_of(name: str) -> dict[str, str]:
 MAY_BE_REFUSED = {
     "input": frozenset(ARGUMENT_NAMES | KEYWORDS),
     "target": frozenset(ARGUMENT_NAMES | KEYWORDS),
-    "param": frozenset(MODULE_NAMES | KEYWORDS),
-    "layer": frozenset(MODULE_NAMES | KEYWORDS),
+    "param": MODULE_NAMES,
+    "layer": MODULE_NAMES,
 }
 """Names that cannot be: arguments of functions, attributes of torch modules."""
 

@@ -75,6 +75,7 @@ def test_the_wheel_runs_where_nothing_else_is(built: Path, tmp_path: Path) -> No
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {"flowgraph/grammar/flow.lark", "flowgraph/grammar/flow.tables.json"} <= set(names)
+    assert {"flowgraph/draw/page.css", "flowgraph/draw/page.js"} <= set(names)
     assert not [n for n in names if n.startswith(("tests/", "examples/"))]
     command(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv", cwd=tmp_path)
     python = tmp_path / "venv" / "bin" / "python"
@@ -148,6 +149,7 @@ def test_ci_fails_where_no_test_ran(tmp_path: Path, body: str, code: int) -> Non
     (tmp_path / "test_it.py").write_text(f"import pytest\n\n\ndef test_it():\n    {body}\n")
     # These stand for the environment that the line makes: to make it needs a network.
     script(tmp_path / ".venv" / "bin" / "python", f'exec {sys.executable} "$@"')
+    script(tmp_path / "tools" / "apt-get", "exit 1")
     script(tmp_path / "tools" / "python3", f'case "$2" in venv|pip) ;; *) exec {sys.executable} "$@" ;; esac')
     environment = clean(PATH=f"{tmp_path / 'tools'}:{os.environ['PATH']}")
     run = [tmp_path / ".ci" / "run"]

@@ -35,6 +35,19 @@ def test_a_few_misfits_are_told_one_by_one() -> None:
     }
 
 
+def test_a_missing_parameter_is_found_by_its_shape() -> None:
+    """Of a model whose names are others, where only one entry can be it."""
+    diagram = loads("input x : [4]\nf = x |> linear(8) |> relu |> linear(3)\n")
+    shapes = {"0.weight": (8, 4), "0.bias": (8,), "2.weight": (3, 8), "2.bias": (3,)}
+    found = {d.message: d.help for d in refused(diagram, {n: np.zeros(s) for n, s in shapes.items()})}
+    assert found["the parameter `f.linear.weight` is missing"] == (
+        "its shape is [8, 4]; if it is `0.weight`, add --rename 0.weight=f.linear.weight"
+    )
+    shapes |= {"1.weight": (8, 4)}
+    found = {d.message: d.help for d in refused(diagram, {n: np.zeros(s) for n, s in shapes.items()})}
+    assert found["the parameter `f.linear.weight` is missing"] == "its shape is [8, 4]"
+
+
 def test_many_that_differ_in_numbers_are_one(tmp_path: Path) -> None:
     diagram = loads(TOWER)
     arrays = {n: a.T if n.endswith("c_attn.weight") else a for n, a in numbered(diagram).items()}

@@ -309,9 +309,8 @@ def test_a_state_that_nobody_asks_for_is_not_collected() -> None:
 
 def test_explain_shows_a_step() -> None:
     said = loads(TOTALS).run({"x": [1.0]}) and loads(TOTALS + "loss sum(totals)").explain(backward=True)
-    assert "totals = scan over x from total = 0; at each step:" in said
-    assert "next total = total + x_t" in said
-    assert "scan backwards" not in said  # there is nothing to learn
+    assert "totals: for each xₜ of x, from total₀ = 0:\n    totalₜ = totalₜ₋₁ + xₜ\n" in said
+    assert "the last one first" not in said  # there is nothing to learn
 
 
 def test_a_param_in_a_scan_is_known_to_learn() -> None:

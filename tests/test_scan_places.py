@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from running import EMITTED, HAS_TORCH, SIMULATOR, Answer, initial, module_of, same
+from running import EMITTED, HAS_TORCH, SIMULATOR, Answer, initial, module_of, same, slopes_of
 
 from flowgraph.diagram import Diagram, loads
 from flowgraph.naming import class_name
@@ -106,7 +106,7 @@ def torch_gradients(diagram: Diagram, params: dict[str, Any], values: dict[str, 
     model = module_of(diagram, "torch", 1, "float64")[class_name(diagram.name)]()
     model.load_state_dict({n: torch.tensor(a) for n, a in params.items()})
     model.loss(**{n: torch.tensor(a) for n, a in values.items()}).backward()
-    return {n: p.grad.numpy() for n, p in model.named_parameters()}
+    return slopes_of(model)
 
 
 @pytest.mark.parametrize("place", PLACES)

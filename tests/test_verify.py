@@ -15,6 +15,9 @@ from flowgraph.diagram import Diagram, loads
 from flowgraph.errors import FlowError
 from flowgraph.ops import OPS
 from flowgraph.ops.base import Value
+from flowgraph.verify_compare import Quantities
+from flowgraph.verify_engines import Case
+from flowgraph.verify_modules import NumpyModule
 from flowgraph.verify_report import Verification
 
 has_torch = pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
@@ -355,3 +358,38 @@ def test_wrong_files_are_the_users(tmp_path: Path) -> None:
 
 def test_a_file_is_verified_the_same_way_twice() -> None:
     assert net().verify(seed=5).table() == net().verify(seed=5).table()
+
+
+NEARLY = """
+input x
+target y
+param a = 0.1
+h = relu(x * a - 0.05)
+loss mse(h, y)
+data { x | y
+ 0.5 | 1
+ 0.8 | 1 }
+"""
+"""At the first row float32 has 0 for what relu takes, and float64 more than it."""
+
+
+def test_a_value_within_rounding_of_a_kink_has_two_slopes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float32 it may be on the other side, where the other slope is as right."""
+    assert net(NEARLY).verify().ok
+    monkeypatch.setattr("flowgraph.verify.NOISE_SINGLE", 1e-30)  # as if no try had hit it
+    found = net(NEARLY).verify()
+    assert found.ok, found.table()
+    assert statuses(found)["gradient", "numpy -O0 float32"] == "kink"
+    assert "within single precision" in found.table()
+
+
+def test_a_wrong_gradient_in_float32_alone_is_no_kink(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the point it is as wrong."""
+    right = NumpyModule.quantities
+
+    def wrong(self: NumpyModule, case: Case) -> Quantities:
+        found = right(self, case)
+        return found | {n: 1.01 * v for n, v in found.items() if self.single and n.startswith("gradient")}
+
+    monkeypatch.setattr(NumpyModule, "quantities", wrong)
+    assert statuses(net(NEARLY).verify())["gradient", "numpy -O0 float32"] == "DIFFERS"

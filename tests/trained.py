@@ -109,4 +109,4 @@ def _torch_stepper(diagram: Diagram, first: Mapping[str, Any], dtype: str, setti
         tensors = {key: t.to(real) if t.is_floating_point() else t for key, t in tensors.items()}
         return float(space["train_step"](loss_module, optimizer, **tensors))
 
-    return step, {key: p.detach().numpy() for key, p in model.named_parameters()}
+    return step, {key: p.detach().numpy() for key, p in model.state_dict().items()}

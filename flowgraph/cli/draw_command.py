@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import FILE, json_option, max_nodes_option, set_option
+from .options import FILE, in_option, json_option, max_nodes_option, params_options, set_option
 from .output import Output
+
+if TYPE_CHECKING:
+    from ..params import Weights
 
 SCALES = ("auto", "circles", "layers")
 THEMES = ("light", "dark")
@@ -33,6 +36,14 @@ THEMES = ("light", "dark")
 )
 @click.option("--theme", type=click.Choice(THEMES), default="light", show_default=True, help="Colours.")
 @click.option("--metrics", is_flag=True, help="Draw the metrics too.")
+@in_option
+@params_options
+@click.option(
+    "--grad", is_flag=True, help="The backward flow: the gradient at every item, local factors on the arrows."
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the initial parameters."
+)
 @set_option
 @max_nodes_option
 @json_option
@@ -45,14 +56,18 @@ def command(
     scale: str,
     theme: str,
     metrics: bool,
+    inputs: dict[str, Any],
+    params: Weights | None,
+    grad: bool,
+    seed: int,
     settings: dict[str, Any],
     max_nodes: int,
 ) -> int:
-    """Draw FILE to OUT: svg, png or pdf. `-` is standard input."""
+    """Draw FILE to OUT: svg, png, pdf, html, dot, mmd (Mermaid) or tex (TikZ). `-` is standard input."""
     from ..draw.formats import format_of
 
     try:
-        format_of(out)
+        format = format_of(out)
     except ValueError as error:
         raise click.UsageError(f"-o {out}: {error}") from None
     from ..diagram import load
@@ -62,7 +77,10 @@ def command(
     diagram = load(file, settings=settings, max_nodes=max_nodes)
     output.diagnostics(diagram.warnings)
     refuse_same(file, out)
-    drawing = diagram.draw(depth=depth, scale=scale, theme=theme, metrics=metrics)
+    drawing = diagram.draw(
+        depth=depth, scale=scale, theme=theme, metrics=metrics, inputs=inputs or None, params=params,
+        grad=grad, seed=seed,
+    )  # fmt: skip
     drawing.save(out)
-    output.diagnostics(Diagnostic("W0901", said, path=file) for said in drawing.remarks)
+    output.diagnostics(Diagnostic("W0901", said, path=file) for said in drawing.remarks_in(format))
     return 0

@@ -59,15 +59,12 @@ def _settings(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]
     return settings
 
 
-set_option = click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="NAME=NUMBER",
-    callback=_settings,
-    help="Override a size or a scalar const. May be repeated.",
-)
+def settings_option(flag: str, name: str, help: str) -> Callable[[Command], Command]:
+    """An option of sizes and consts that override a file's, passed on as a dict of that name."""
+    return click.option(flag, name, multiple=True, metavar="NAME=NUMBER", callback=_settings, help=help)
 
+
+set_option = settings_option("--set", "settings", "Override a size or a scalar const. May be repeated.")
 
 # ---------------------------------------------------------------------------------------
 # --in

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the initial parameters."
 )
-@click.option("--trace", is_flag=True, help="Show every named value, and ξ and h of every circle.")
+@click.option(
+    "--trace",
+    is_flag=True,
+    help="Show every named value: its formula, ξ and h, and the derivative of the loss by it.",
+)
 @click.option(
     "--rows", type=click.IntRange(min=0), default=20, show_default=True, metavar="N", help="Rows to show."
 )
@@ -52,5 +56,11 @@ def command(
     diagram = load(file, settings=settings, max_nodes=max_nodes)
     output.diagnostics(diagram.warnings)
     result = diagram.run(inputs or None, data, params, seed)
-    output.product(result.table(rows=None if all_rows else rows, trace=trace, ascii=output.ascii))
+    shown = None if all_rows else rows
+    if trace and not output.ascii:
+        from ..explain.trace import trace_text
+
+        output.product(trace_text(diagram.expanded, result, rows=shown))
+    else:
+        output.product(result.table(rows=shown, trace=trace, ascii=output.ascii))
     return 0

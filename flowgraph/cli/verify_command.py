@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -44,6 +45,8 @@ def command(
 ) -> int:
     """Compare simulator, numpy, PyTorch and central differences on FILE; exit 1 if they disagree."""
     output.has_product = True
+    # Many products of small arrays: threads would spend more time on each other. Read when numpy is loaded.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from ..diagram import load
 
     diagram = load(file, settings=settings, max_nodes=max_nodes)

@@ -7,6 +7,7 @@ as a number where the file gives it and as a name where it is trained.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -145,9 +146,8 @@ class Circles:
         """A wire between circles; once: the parameters that one wire has spoken for already."""
         level = self.level
         node = level.graph[source.node]
-        is_box = source.index is not None and self._place(source) == level.place(source.node)[0] and (
-            node.name not in level.found.leaves and node.name not in level.found.neurons
-        )  # fmt: skip
+        is_drawn = node.name in level.found.leaves or node.name in level.found.neurons
+        is_box = not is_drawn and (source.index is not None or node.name in level.sifted.places)
         place = self._place(source)
         if is_box:
             key = (place, target)
@@ -155,7 +155,7 @@ class Circles:
                 return
             if once is not None:
                 once.add(key)
-        label, weight = self._weight(term, neuron, said and not is_box, many, once)
+        label, weight = self._weight(term, neuron, said, many, once) if not is_box else ("", None)
         strength = 1.0 if many <= THIN else FAINT
         level.out.wire(
             place, target, label=label, weight=weight, terms=self._terms(term), strength=strength,
@@ -259,6 +259,7 @@ class Circles:
         return sketch(function)
 
 
+@lru_cache(maxsize=256)
 def _sketch_of_op(op: Any) -> Sketch | None:
     """The graph of an activation, a straight line for none; None where it looks at several entries."""
     if op is None:

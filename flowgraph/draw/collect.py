@@ -10,8 +10,9 @@ flow.
 from __future__ import annotations
 
 from ..graph import Graph
+from ..parse import paused_collector
 from .fold import guard
-from .level import Level
+from .level import Level, Sheet
 from .picture import Picture
 
 READABLE = 18
@@ -35,22 +36,30 @@ def collect(
     boxes, "auto" as `neurons.find` says. limit: beyond so many items the middle is folded (`fold.guard`).
     metrics: draw them too.
     """
+    with paused_collector():
+        return _collected(graph, depth, scale, limit, metrics)
+
+
+def _collected(graph: Graph, depth: int | None, scale: str, limit: int | None, metrics: bool) -> Picture:
     if depth is not None:
-        return guard(_collected(graph, depth, scale, metrics), limit)
-    best = _collected(graph, 0, scale, metrics)
+        return _guarded(graph, _sheet(graph, depth, scale, metrics), limit)
+    best = _sheet(graph, 0, scale, metrics)
     for level in range(1, DEEPEST):
-        if not any(item.kind == "fold" for item in best.items):
+        if len(best.items) > READABLE or not any(item.kind == "fold" for item in best.items):
             break
-        deeper = _collected(graph, level, scale, metrics)
+        deeper = _sheet(graph, level, scale, metrics)
         if len(deeper.items) > READABLE:
             break
         best = deeper
-    return guard(best, limit)
+    return _guarded(graph, best, limit)
 
 
-def _collected(graph: Graph, depth: int, scale: str, metrics: bool) -> Picture:
+def _sheet(graph: Graph, depth: int, scale: str, metrics: bool) -> Sheet:
     level = Level(graph, depth=depth, scale=scale, metrics=metrics)
     level.draw()
-    return Picture(
-        graph.name, graph.doc, tuple(level.out.items), tuple(level.out.wires), tuple(level.out.frames)
-    )
+    return level.out
+
+
+def _guarded(graph: Graph, sheet: Sheet, limit: int | None) -> Picture:
+    items, wires, frames = tuple(sheet.items), tuple(sheet.wires), tuple(sheet.frames)
+    return guard(Picture(graph.name, graph.doc, items, wires, frames), limit, sheet.folded)

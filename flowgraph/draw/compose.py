@@ -12,30 +12,35 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from .bundle import thinned
 from .geometry import Point, Rect, around, around_points, flattened, pieces, point_at, split
 from .labels import Wanted, place_labels
 from .layout import Placed, layout
+from .looks import THIN, item_role, label_role, wire_label, wire_look
 from .measure import measure
-from .picture import Item, Picture, Wire
+from .picture import Picture, Wire
 from .scene import Arrow, Box, Circle, Curve, Panel, Scene, Text
 from .sizes import CORNER, TITLE, WEIGHT, Sized, sized
 
 SPREADS = (1.0, 1.15, 1.35, 1.6, 2.0, 2.5)
 """How far a drawing is spread, until all labels have room."""
+MANY, SPREADS_OF_MANY = 200, (1.0, 1.5)
+"""With more labels than these a drawing is spread once: each time costs as much as the rest."""
 EDGE = 14.0
 """The empty rim of the page."""
 HEAD, HEAD_WIDTH = 7.0, 2.6
 """Length and half the width of an arrowhead on the thinnest line."""
-THIN, THICK = 0.8, 3.2
-"""Widths of wires whose weights are known and coded."""
+NOTCH = 1.6
+"""How far the line reaches into its head."""
 
 
 def compose(picture: Picture) -> Scene:
     """The page of a picture. Raises FlowError (E0605) where Graphviz is needed and not installed."""
+    picture, crowded = thinned(picture)
     sizes = sized(picture.items)
     best: tuple[int, Placed, dict[str, Rect]] | None = None
-    wanted_count = sum(1 for w in picture.wires if _label(picture, w))
-    for spread in SPREADS:
+    wanted_count = sum(1 for w in picture.wires if wire_label(picture, w))
+    for spread in SPREADS if wanted_count <= MANY else SPREADS_OF_MANY:
         placed = layout(picture, sizes, spread)
         labels = _labels(picture, placed, sizes)
         missing = wanted_count - len(labels)
@@ -45,21 +50,18 @@ def compose(picture: Picture) -> Scene:
             break
     assert best is not None
     missing, placed, labels = best
+    missing += crowded
     if missing:
         said = f"{missing} weights are not shown: there is no room beside their wires"
         picture = replace(picture, remarks=(*picture.remarks, said))
     return _scene(picture, placed, sizes, labels)
 
 
-def _label(picture: Picture, wire: Wire) -> str:
-    return wire.factor if picture.is_backward else wire.label
-
-
 def _labels(picture: Picture, placed: Placed, sizes: dict[str, Sized]) -> dict[str, Rect]:
     wanted = [
-        Wanted(wire.id, measure(_label(picture, wire), WEIGHT), placed.routes[wire.id])
+        Wanted(wire.id, measure(wire_label(picture, wire), WEIGHT), _flow(wire, placed))
         for wire in picture.wires
-        if _label(picture, wire)
+        if wire_label(picture, wire)
     ]
     if not wanted:
         return {}
@@ -72,7 +74,15 @@ def _labels(picture: Picture, placed: Placed, sizes: dict[str, Sized]) -> dict[s
         else:
             taken.append(Rect(x - own.width / 2, y - own.height / 2, x + own.width / 2, y + own.height / 2))
         taken += [line.rect.moved(x, y) for line in own.lines if not line.inside]
-    return place_labels(wanted, taken, discs, placed.routes)
+    # In the backward flow the wires that take no part are pale and have no labels: others may lie on them.
+    pale = {w.id for w in picture.wires if picture.is_backward and not w.is_backward}
+    return place_labels(wanted, taken, discs, placed.routes, pale)
+
+
+def _flow(wire: Wire, placed: Placed) -> tuple[Point, ...]:
+    """The route of a wire in the direction of its arrow."""
+    route = placed.routes[wire.id]
+    return route[::-1] if wire.is_backward else route
 
 
 def _title_rect(picture: Picture, placed: Placed, frame: str) -> Rect:
@@ -86,11 +96,11 @@ def _title_rect(picture: Picture, placed: Placed, frame: str) -> Rect:
 
 
 def _scene(picture: Picture, placed: Placed, sizes: dict[str, Sized], labels: dict[str, Rect]) -> Scene:
-    arrows = tuple(_arrow(picture, wire, placed.routes[wire.id]) for wire in picture.wires)
+    arrows = tuple(_arrow(picture, wire, _flow(wire, placed)) for wire in picture.wires)
     circles, boxes, curves, texts = [], [], [], []
     for item in picture.items:
         own, (x, y) = sizes[item.id], placed.positions[item.id]
-        role = _role(picture, item)
+        role = item_role(item)
         if own.radius:
             circles.append(Circle(item.id, x, y, own.radius, role))
         else:
@@ -100,9 +110,8 @@ def _scene(picture: Picture, placed: Placed, sizes: dict[str, Sized], labels: di
             points = tuple((x + px, y + py) for px, py in stroke.points)
             curves.append(Curve(item.id, points, stroke.role, stroke.width))
         for line in own.lines:
-            text_role = "gradient" if picture.is_backward and line.role == "note" else line.role
             texts.append(
-                Text(item.id, line.tex, x + line.x, y + line.y, line.size, line.rect.moved(x, y), text_role,
+                Text(item.id, line.tex, x + line.x, y + line.y, line.size, line.rect.moved(x, y), line.role,
                      inside=line.inside, halo=not line.inside)
             )  # fmt: skip
     panels = []
@@ -131,51 +140,30 @@ def _scene(picture: Picture, placed: Placed, sizes: dict[str, Sized], labels: di
     )
 
 
-def _role(picture: Picture, item: Item) -> str:
-    if item.tone:
-        return item.tone
-    if item.kind == "box" and item.params:
-        return "trainable"
-    return item.kind
-
-
 def _weight(picture: Picture, wire: Wire, rect: Rect) -> Text:
-    tex = _label(picture, wire)
+    tex = wire_label(picture, wire)
     said = measure(tex, WEIGHT)
-    role = "gradient" if picture.is_backward else "trainable_weight" if wire.is_trained else "weight"
+    role = label_role(picture, wire)
     return Text(wire.id, tex, rect.x0 + said.left, rect.y0 + said.up, WEIGHT, rect, role, halo=True)
 
 
 def _arrow(picture: Picture, wire: Wire, route: tuple[Point, ...]) -> Arrow:
-    """The line of a wire up to its head, and the head; reversed in a picture of the backward flow."""
+    """The line of a wire up to its head, and the head; reversed where the gradient flows back."""
     source, target = wire.source, wire.target
-    if picture.is_backward:
-        route, source, target = tuple(reversed(route)), target, source
-    role, width, sign = _looks(picture, wire)
+    if wire.is_backward:
+        source, target = target, source
+    role, width, sign = wire_look(picture, wire)
     length = HEAD + 1.5 * (width - THIN)
-    body, tip, direction = _cut(route, length)
+    body, tip, direction = _cut(route, length - NOTCH)
     wide = HEAD_WIDTH + 0.9 * (width - THIN)
     base = (tip[0] - direction[0] * length, tip[1] - direction[1] * length)
     head = (
         tip,
         (base[0] - direction[1] * wide, base[1] + direction[0] * wide),
-        (base[0] + direction[0] * 1.6, base[1] + direction[1] * 1.6),
+        (base[0] + direction[0] * NOTCH, base[1] + direction[1] * NOTCH),
         (base[0] + direction[1] * wide, base[1] - direction[0] * wide),
     )
     return Arrow(wire.id, source, target, body, head, width, role, sign, wire.strength)
-
-
-def _looks(picture: Picture, wire: Wire) -> tuple[str, float, int]:
-    """Role, width and sign of a wire: only weights that were trained, or are among many, are coded."""
-    if wire.tone:
-        return wire.tone, 1.6, 0
-    if picture.is_backward:
-        return "backward", THIN + 0.2, 0
-    sign = 0 if wire.weight is None else (wire.weight > 0) - (wire.weight < 0)
-    if not wire.is_coded or wire.weight is None:
-        return "wire", THIN + 0.1, sign
-    width = THIN + (THICK - THIN) * min(max(wire.share, 0.0), 1.0)
-    return ("negative" if sign < 0 else "positive"), width, sign
 
 
 def _cut(route: tuple[Point, ...], length: float) -> tuple[tuple[Point, ...], Point, Point]:

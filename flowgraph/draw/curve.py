@@ -32,6 +32,14 @@ class Sketch:
     points: tuple[Point, ...]
     axis: float
 
+    def at(self, x: float) -> Point:
+        """Where the graph is at an argument of the function, or at its end that is nearest to it."""
+        place = min(max(x / REACH, self.points[0][0]), self.points[-1][0])
+        before = [p for p in self.points if p[0] <= place][-1]
+        after = next((p for p in self.points if p[0] > place), before)
+        share = 0.0 if after is before else (place - before[0]) / (after[0] - before[0])
+        return place, before[1] + share * (after[1] - before[1])
+
 
 def sketch(function: Callable[[Any], Any]) -> Sketch | None:
     """The graph of a function of an array; None where there is none."""

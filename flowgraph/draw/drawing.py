@@ -15,8 +15,9 @@ from ..graph import Graph
 from ..writing import write_bytes
 from .collect import collect
 from .compose import compose
-from .formats import format_of, writer
+from .formats import UNPLACED, format_of, writer
 from .neurons import SCALES
+from .overlay import Overlay
 from .picture import Picture
 from .scene import Scene
 from .theme import Theme
@@ -42,6 +43,10 @@ class Drawing:
         """What a reader should be told and the picture does not show, one line each."""
         return self.scene.picture.remarks
 
+    def remarks_in(self, format: str) -> tuple[str, ...]:
+        """Those that hold for a format: where nothing is laid out, no label can lack room."""
+        return self.picture.remarks if format in UNPLACED else self.remarks
+
     def unfolded(self, depth: int | None) -> Drawing:
         """The same with so many levels of blocks unfolded, None for as many as stay readable."""
         return replace(self, picture=self.at_depth(depth))
@@ -62,12 +67,15 @@ class Drawing:
         return self.to_text("svg")
 
 
-def draw(graph: Graph, *, depth: int | None, scale: str, theme: str, metrics: bool) -> Drawing:
-    """The picture of a typed graph of one example; see `Diagram.draw`. Raises ValueError."""
+def draw(
+    graph: Graph, *, depth: int | None, scale: str, theme: str, metrics: bool, overlay: Overlay | None = None
+) -> Drawing:
+    """The picture of a typed graph of one example; see `Diagram.draw`. Raises FlowError, ValueError."""
     if scale not in SCALES:
         raise ValueError(f"no scale {scale!r}; there are {', '.join(SCALES)}")
 
     def at_depth(levels: int | None) -> Picture:
-        return collect(graph, depth=levels, scale=scale, metrics=metrics)
+        picture = collect(graph, depth=levels, scale=scale, metrics=metrics)
+        return picture if overlay is None else overlay.on(picture)
 
     return Drawing(at_depth(depth), named(theme), at_depth)

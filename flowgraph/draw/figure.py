@@ -143,8 +143,10 @@ def _text(axes: Any, text: Text, theme: Theme, format: str) -> None:
     from matplotlib.transforms import Affine2D
 
     color = theme[text.role].stroke
-    rim = [patheffects.withStroke(linewidth=2.6, foreground=theme.page)] if text.halo else []
-    for piece in measure(text.tex, text.size).pieces:
+    rim = [patheffects.Stroke(linewidth=2.6, foreground=theme.page)] if text.halo else []
+    pieces = measure(text.tex, text.size).pieces
+    # The rim of all pieces lies below the letters of all.
+    for piece, effects in [*((p, rim) for p in pieces if rim), *((p, []) for p in pieces)]:
         font = FontProperties(fname=f"{font_folder()}/{piece.file}", size=piece.size)
         x, y = text.x + piece.dx, text.y + piece.dy
         drawn: Any
@@ -156,4 +158,4 @@ def _text(axes: Any, text: Text, theme: Theme, format: str) -> None:
         else:
             drawn = axes.text(x, y, piece.text, fontproperties=font, color=color, ha="left", va="baseline",
                               zorder=7, parse_math=False)  # fmt: skip
-        drawn.set_path_effects(rim)
+        drawn.set_path_effects(effects)

@@ -18,8 +18,14 @@ WRITERS = {
     "svg": "figure:svg",
     "png": "figure:png",
     "pdf": "figure:pdf",
+    "html": "html:html",
+    "dot": "dot:dot",
+    "mmd": "mermaid:mermaid",
+    "tex": "tikz:tikz",
 }
 """Suffixes, each with a module of this package and its function."""
+UNPLACED = ("dot", "mmd")
+"""Formats in which nothing is laid out: those who read them do that."""
 
 
 def format_of(path: str | Path) -> str:

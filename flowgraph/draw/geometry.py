@@ -5,9 +5,10 @@ The y axis points down, as everywhere in pictures. Distances are in points.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 Point: TypeAlias = tuple[float, float]
@@ -151,18 +152,22 @@ def length_of(line: Sequence[Point]) -> float:
     return sum(math.dist(a, b) for a, b in itertools.pairwise(line))
 
 
-def along(line: Sequence[Point], share: float) -> tuple[Point, Point]:
-    """The point at a share of a polyline's length, and its direction there, of length 1."""
-    left = share * length_of(line)
-    for a, b in itertools.pairwise(line):
-        step = math.dist(a, b)
-        if step and (left <= step or b == line[-1]):
-            u = min(left / step, 1.0)
-            return (a[0] + (b[0] - a[0]) * u, a[1] + (b[1] - a[1]) * u), (
-                (b[0] - a[0]) / step, (b[1] - a[1]) / step
-            )  # fmt: skip
-        left -= step
-    return line[-1], (1.0, 0.0)
+def course(line: Sequence[Point]) -> Callable[[float], tuple[Point, Point]]:
+    """Of a polyline the point at a share of its length, and its direction there, of length 1."""
+    steps = [(a, b, math.dist(a, b)) for a, b in itertools.pairwise(line) if a != b]
+    if not steps:
+        return lambda share: (line[-1], (1.0, 0.0))
+    ends = list(itertools.accumulate(step for _, _, step in steps))
+
+    def at(share: float) -> tuple[Point, Point]:
+        left = share * ends[-1]
+        number = min(bisect.bisect_left(ends, left), len(ends) - 1)
+        a, b, step = steps[number]
+        u = min(1 - (ends[number] - left) / step, 1.0)
+        dx, dy = b[0] - a[0], b[1] - a[1]
+        return (a[0] + dx * u, a[1] + dy * u), (dx / step, dy / step)
+
+    return at
 
 
 # ---------------------------------------------------------------------------------------
@@ -204,6 +209,14 @@ def line_meets_rect(line: Sequence[Point], rect: Rect) -> bool:
     return any(segment_meets_rect(a, b, rect) for a, b in itertools.pairwise(line))
 
 
+def rect_line_distance(rect: Rect, a: Point, b: Point) -> float:
+    """How far a segment is from a rectangle; 0 where it enters."""
+    if segment_meets_rect(a, b, rect):
+        return 0.0
+    corners = [(x, y) for x in (rect.x0, rect.x1) for y in (rect.y0, rect.y1)]
+    return min(rect.distance(a), rect.distance(b), *(segment_distance(c, a, b) for c in corners))
+
+
 class Grid(Generic[T]):
     """Things by where they are, so that neighbours are found without looking at all."""
 
@@ -214,17 +227,54 @@ class Grid(Generic[T]):
 
     def add(self, rect: Rect, thing: T) -> None:
         self.things.append((rect, thing))
-        for key in self._keys(rect):
+        for key in cells_of(rect, self.cell):
             self.cells.setdefault(key, []).append(len(self.things) - 1)
 
     def near(self, rect: Rect) -> list[tuple[Rect, T]]:
         """What may meet the rectangle, in the order in which it was added."""
-        found = {n for key in self._keys(rect) for n in self.cells.get(key, ())}
+        found = {n for key in cells_of(rect, self.cell) for n in self.cells.get(key, ())}
         hits = (self.things[n] for n in sorted(found))
         return [h for h in hits if h[0].overlaps(rect, -1e-9)]
 
-    def _keys(self, rect: Rect) -> Iterator[tuple[int, int]]:
-        c = self.cell
-        for x in range(math.floor(rect.x0 / c), math.floor(rect.x1 / c) + 1):
-            for y in range(math.floor(rect.y0 / c), math.floor(rect.y1 / c) + 1):
-                yield x, y
+
+class Lines:
+    """Polylines by where they run. A long segment is cut into pieces: its bounds would be mostly empty."""
+
+    def __init__(self, cell: float = 40.0) -> None:
+        self.cell = cell
+        self.cells: dict[tuple[int, int], list[tuple[str, Point, Point]]] = {}
+
+    def add(self, owner: str, line: Sequence[Point]) -> None:
+        for a, b in itertools.pairwise(line):
+            count = max(math.ceil(math.dist(a, b) / self.cell), 1)
+            dx, dy = (b[0] - a[0]) / count, (b[1] - a[1]) / count
+            for k in range(count):
+                p, q = (a[0] + dx * k, a[1] + dy * k), (a[0] + dx * (k + 1), a[1] + dy * (k + 1))
+                for key in cells_of(around_points([p, q]).grown(0.01), self.cell):
+                    self.cells.setdefault(key, []).append((owner, p, q))
+
+    def near(self, rect: Rect) -> Iterator[tuple[str, Point, Point]]:
+        """Pieces that may run within a rectangle; some twice."""
+        for key in cells_of(rect, self.cell):
+            yield from self.cells.get(key, ())
+
+    def distances(self, rect: Rect, reach: float) -> dict[str, float]:
+        """The lines within a distance of a rectangle, each with how far it is: 0 where it enters."""
+        found: dict[str, float] = {}
+        x0, y0, x1, y1 = wide = rect.grown(reach)
+        for owner, a, b in self.near(wide):
+            if max(a[0], b[0]) < x0 or min(a[0], b[0]) > x1 or max(a[1], b[1]) < y0 or min(a[1], b[1]) > y1:
+                continue
+            known = found.get(owner, reach)
+            if known:
+                away = rect_line_distance(rect, a, b)
+                if away < known:
+                    found[owner] = away
+        return found
+
+
+def cells_of(rect: Rect, cell: float) -> Iterator[tuple[int, int]]:
+    """The squares of a grid that a rectangle touches."""
+    for x in range(math.floor(rect.x0 / cell), math.floor(rect.x1 / cell) + 1):
+        for y in range(math.floor(rect.y0 / cell), math.floor(rect.y1 / cell) + 1):
+            yield x, y

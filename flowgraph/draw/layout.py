@@ -18,6 +18,7 @@ from typing import Any
 
 from ..errors import fail
 from .geometry import Point, Rect, line_distance, line_meets_rect, straight
+from .looks import wire_label
 from .measure import measure
 from .picture import Frame, Picture, Wire
 from .place import Columns, place
@@ -25,8 +26,11 @@ from .sizes import TITLE, WEIGHT, Sized
 
 ROW_GAP, COLUMN_GAP, WIDEST_GAP = 26.0, 104.0, 300.0
 """Between circles of a column, and between columns: the least, and the most that steep wires may ask for."""
-STEEP = 0.5
-"""A gap is at least this share of the greatest height that a wire climbs in it."""
+ROOMY = 1.4
+"""Local factors are long: between wires that fan out they need more room than their own."""
+STEEP, STEEP_NOTED = 0.5, 0.7
+"""A gap is at least this share of the greatest height that a wire climbs in it; more where there are notes
+below circles, which steep wires would cross."""
 CLEAR = 4.0
 """Least distance of an arrow from a circle that it does not touch."""
 NODE_GAP, RANK_GAP, TIGHT_RANK_GAP = 26.0, 96.0, 30.0
@@ -63,6 +67,9 @@ def layout(picture: Picture, sizes: Mapping[str, Sized], spacing: float = 1.0) -
 
 def _in_columns(picture: Picture, sizes: Mapping[str, Sized], spacing: float) -> Placed:
     extents = {i.id: (-sizes[i.id].extent.y0, sizes[i.id].extent.y1) for i in picture.items}
+    noted = [i.id for i in picture.items if i.is_circle and (i.notes or i.gradient)]
+    lowest = max((extents[name][1] for name in noted), default=0.0)
+    extents |= {name: (extents[name][0], lowest) for name in noted}  # so that rows stay level
     found = place(picture.items, picture.wires, extents, ROW_GAP * spacing)
     half = [
         max([max(-sizes[n].extent.x0, sizes[n].extent.x1) for n in column if n in sizes], default=0.0)
@@ -77,16 +84,17 @@ def _in_columns(picture: Picture, sizes: Mapping[str, Sized], spacing: float) ->
 def _column_places(picture: Picture, found: Columns, half: list[float], spacing: float) -> list[float]:
     """The middle of each column."""
     gaps = [COLUMN_GAP] * max(len(half) - 1, 0)
+    steep = STEEP_NOTED if any(item.notes for item in picture.items) else STEEP
     for wire in picture.wires:
         ends = [wire.source, *found.chains[wire.id], wire.target]
-        label = wire.factor if picture.is_backward else wire.label
-        room = measure(label, WEIGHT).width + 44 if label else 0.0
+        label = wire_label(picture, wire)
+        room = measure(label, WEIGHT).width * (ROOMY if wire.is_backward else 1.0) + 44 if label else 0.0
         for a, b in itertools.pairwise(ends):
             one, two = found.slots[a], found.slots[b]
             at = min(one.column, two.column)
             if one.column == two.column:
                 continue
-            climb = STEEP * abs(one.y - two.y) if len(ends) == 2 else 0.0
+            climb = steep * abs(one.y - two.y) if len(ends) == 2 else 0.0
             gaps[at] = max(gaps[at], room, min(climb, WIDEST_GAP))
     xs = [half[0]]
     for number, gap in enumerate(gaps):
@@ -179,7 +187,7 @@ def _by_dot(picture: Picture, sizes: Mapping[str, Sized], spacing: float) -> Pla
         x0, y0, x1, y1 = map(float, graph.graph_attr["bb"].split(","))
         found.append((min(SLIDE[0] / (x1 - x0), SLIDE[1] / (y1 - y0)), graph))
     best = found[-1] if found[-1][0] > PREFERRED * found[0][0] else found[0]
-    return _read(best[1], picture, numbers)
+    return _read(best[1], picture, sizes, numbers)
 
 
 def _dot_text(
@@ -224,7 +232,7 @@ def _title_room(frame: Frame) -> str:
 
 def _dot_settings(picture: Picture, sizes: Mapping[str, Sized], spacing: float) -> dict[str, str]:
     below = max((s.extent.y1 - s.height / 2 for s in sizes.values()), default=0.0)
-    labels = any((w.factor if picture.is_backward else w.label) for w in picture.wires)
+    labels = any(wire_label(picture, wire) for wire in picture.wires)
     settings = {
         "nodesep": _inches((NODE_GAP + below) * spacing),
         "ranksep": _inches((RANK_GAP if labels else TIGHT_RANK_GAP) * spacing),
@@ -239,7 +247,7 @@ def _inches(points: float) -> str:
     return f"{points / 72:.4f}"
 
 
-def _read(graph: Any, picture: Picture, numbers: Mapping[str, str]) -> Placed:
+def _read(graph: Any, picture: Picture, sizes: Mapping[str, Sized], numbers: Mapping[str, str]) -> Placed:
     """Positions and routes out of dot's attributes; its y axis points up."""
 
     def point(text: str) -> Point:
@@ -251,13 +259,32 @@ def _read(graph: Any, picture: Picture, numbers: Mapping[str, str]) -> Placed:
     for number, wire in enumerate(picture.wires):
         edge = graph.get_edge(numbers[wire.source], numbers[wire.target], key=f"e{number}")
         parts = edge.attr["pos"].replace("\\\n", "").split()
-        routes[wire.id] = tuple(point(p) for p in parts if p[0] not in "es")
+        route = tuple(point(p) for p in parts if p[0] not in "es")
+        ends = ((sizes[name], positions[name]) for name in (wire.source, wire.target))
+        routes[wire.id] = _touching(route, *ends)
     frames = {}
     clusters = _clusters(graph)
     for number, frame in enumerate(picture.frames):
         x0, y0, x1, y1 = map(float, clusters[f"cluster{number}"].graph_attr["bb"].split(","))
         frames[frame.id] = Rect(x0, -y1, x1, -y0)
     return Placed(positions, routes, frames)
+
+
+def _touching(
+    route: tuple[Point, ...], source: tuple[Sized, Point], target: tuple[Sized, Point]
+) -> tuple[Point, ...]:
+    """A route whose ends lie on the outlines: dot leaves some of them a point away."""
+    start, end = _nearest(*source, route[0]), _nearest(*target, route[-1])
+    return (start, *route[1:-1], end)
+
+
+def _nearest(own: Sized, at: Point, point: Point) -> Point:
+    """The point of an item's outline that is nearest to a point, for boxes to one that is not inside."""
+    if own.radius:
+        return outline_point(own, at, point)
+    x = min(max(point[0], at[0] - own.width / 2), at[0] + own.width / 2)
+    y = min(max(point[1], at[1] - own.height / 2), at[1] + own.height / 2)
+    return x, y
 
 
 def _clusters(graph: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from . import names
 from .circles import Circles
 from .neurons import Found, find
 from .picture import Frame, Item, Wire
+from .sift import sift
 from .terms import is_route
 from .wording import LONG, SHORT, Wording
 
@@ -36,6 +37,8 @@ class Sheet:
     frames: list[Frame] = field(default_factory=list)
     places: dict[str, int] = field(default_factory=dict)
     """Where each wire stands, by id."""
+    folded: int = 0
+    """How many values are not drawn because there are too many (`sift`)."""
 
     def wire(self, source: str, target: str, **more: Any) -> None:
         """Add a wire. Its id says its ends: a second one between the same two is added to the first."""
@@ -97,9 +100,14 @@ class Level:
         self.silent = frozenset(n for n, bound in (outside or {}).items() if bound.is_silent)
         self.order = {node.name: number for number, node in enumerate(graph)}
         self.ends = {r.node: r for r in graph.results}
-        self.alive = self._drawn(metrics)
         is_top = outside is None
-        self.found: Found = find(graph, self.params, self.alive, scale, is_top=is_top)
+        drawn = self._drawn(metrics)
+        silent = {n.name for n in graph if n.name in self.params or self._is_silent(n)}
+        self.sifted = sift(graph, drawn, silent, self.path, frame)
+        self.alive = self.sifted.alive
+        self.out.folded += self.sifted.count
+        folded = self.sifted.places
+        self.found: Found = find(graph, self.params, self.alive, scale, is_top=is_top, folded=folded)
         self.wording = Wording(graph)
         self.places: dict[str, tuple[str, ...]] = {}
         self.inside: set[str] = set()
@@ -129,6 +137,8 @@ class Level:
         """Put everything on the sheet."""
         circles = Circles(self)
         for node in self.graph:
+            if node.name in self.sifted.places:
+                self._folded(node)
             if node.name not in self.alive:
                 continue
             if node.name in self.found.absorbed:
@@ -146,7 +156,17 @@ class Level:
                 self.wording.stand(node.name)
             else:
                 self._other(node)
+        for source, target in self.sifted.wires:
+            for place in self.place(source) or (source,) * (source not in self.graph):
+                self.out.wire(place, target)
         circles.ones()
+
+    def _folded(self, node: Node) -> None:
+        """A value that a ⋮ stands for, which comes in place of the first."""
+        self.wording.stand(node.name)
+        self.places[node.name] = (self.sifted.places[node.name],)
+        if node.name in self.sifted.mores:
+            self.add(self.sifted.mores[node.name])
 
     def _other(self, node: Node) -> None:
         if isinstance(node.op, Holder):

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
+from itertools import groupby
 from typing import TypeAlias
 
 from ..mathnames import GREEK, latex_name, latex_word
@@ -37,6 +38,9 @@ UPRIGHT = ("mathrm", "text", "operatorname")
 SHRINK, DROP, LIFT = 0.7, -0.18, 0.36
 """Of subscripts and superscripts: size, and how far the baseline moves, in the size of what they belong
 to."""
+
+COMMA = 0.15
+"""Room after a comma. What stands further apart, as factors do, has a space between in plain text."""
 
 SUBSCRIPTS = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
 SUPERSCRIPTS = str.maketrans("0123456789+-−=()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾")
@@ -116,30 +120,38 @@ def runs(tex: Tex) -> tuple[Run, ...]:
 def plain(tex: Tex) -> str:
     """A label as Unicode text; indices as subscripts where there are such letters. Raises ValueError."""
     out = ""
-    for run in runs(tex):
-        text = run.text
-        if run.rise < 0:
+    for rise, group in groupby(runs(tex), key=lambda run: run.rise):
+        text = ""
+        for run in group:
+            text += _space(run, out + text) + run.text
+        if rise < 0:
             low = text.translate(SUBSCRIPTS)
             text = low if all(c not in low for c in text) else f"_{text}"
-        elif run.rise > 0 and run.text != "′":
+        elif rise > 0 and text != "′":
             high = text.translate(SUPERSCRIPTS)
             text = high if all(c not in high for c in text) else f"^{text}"
-        out += (" " if run.space >= 0.2 and out and run.rise == 0 else "") + text
+        out += text
     return out
 
 
 def html(tex: Tex) -> str:
     """A label as HTML with <i>, <sub> and <sup>. Raises ValueError."""
     out = ""
-    for run in runs(tex):
-        text = escape(run.text)
-        if run.style == "italic":
-            text = f"<i>{text}</i>"
-        if run.rise:
-            tag = "sub" if run.rise < 0 else "sup"
+    for rise, group in groupby(runs(tex), key=lambda run: run.rise):
+        text = ""
+        for run in group:
+            letters = escape(run.text)
+            text += _space(run, out + text) + (f"<i>{letters}</i>" if run.style == "italic" else letters)
+        if rise:
+            tag = "sub" if rise < 0 else "sup"
             text = f"<{tag}>{text}</{tag}>"
-        out += (" " if run.space >= 0.2 and out and run.rise == 0 else "") + text
+        out += text
     return out
+
+
+def _space(run: Run, before: str) -> str:
+    """The space before a piece that stands apart from what is before it."""
+    return " " if run.space > COMMA and before and run.rise == 0 else ""
 
 
 class _Reader:
@@ -190,6 +202,9 @@ class _Reader:
             self.read("bold" if word == "mathbf" else "roman", scale, rise, inside=True)
         elif word in GREEK:
             self.put(GREEK[word], "italic" if word[0].islower() else "roman", scale, rise)
+        elif word == "prime" and rise > 0:  # the letter is small and high by itself
+            self.gap += 0.06 * scale
+            self.put(SYMBOLS[word], "roman", scale / SHRINK, round(rise - LIFT * scale / SHRINK, 6) + 0.0)
         elif word in SYMBOLS:
             self.letter(SYMBOLS[word], "roman", scale, rise)
         elif len(word) == 1 and word in ESCAPED:
@@ -211,7 +226,7 @@ class _Reader:
             room = 0.0
         self.gap += room * scale
         self.put(sign, "italic" if sign.isalpha() and sign not in "′∂" else "roman", scale, rise)
-        self.gap = room * scale if room else (0.15 * scale if sign == "," else 0.0)
+        self.gap = room * scale if room else (COMMA * scale if sign == "," else 0.0)
 
     def put(self, text: str, style: str, scale: float, rise: float) -> None:
         self.out.append(Run(text, style, scale, rise, self.gap))

@@ -8,7 +8,7 @@ whole picture: see `find`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from ..graph import Graph, Node
@@ -72,26 +72,45 @@ def entries_shown(node: Node) -> tuple[int, ...]:
     return (*range(FIRST), *range(size - LAST, size))
 
 
-def find(graph: Graph, params: frozenset[str], alive: set[str], scale: str, *, is_top: bool) -> Found:
+def find(
+    graph: Graph,
+    params: frozenset[str],
+    alive: set[str],
+    scale: str,
+    *,
+    is_top: bool,
+    folded: Collection[str] = (),
+) -> Found:
     """The circles of a graph.
 
-    params: its nodes that are parameters. alive: those that are drawn. scale: of SCALES. With "auto", vectors
+    params: its nodes that are parameters. alive: those that are drawn; folded: those that are not, because
+    there are too many, though something drawn reads them. scale: of SCALES. With "auto", vectors
     in equations are circles if the graph is the diagram's own, holds no blocks, and all its vectors are
     layers of at
     most MOST_IN_LAYER circles, MOST_CIRCLES in all.
     """
     if scale == "layers":
         return Found()
-    finder = _Finder(graph, params, alive, vectors=True)
-    if scale == "circles" or (is_top and finder.is_whole()):
-        finder.add_targets()
-        return finder.found
-    return _Finder(graph, params, alive, vectors=False).found
+    if scale == "circles" or (is_top and not folded):
+        finder = _Finder(graph, params, alive, vectors=True, folded=folded)
+        if scale == "circles" or finder.is_whole():
+            finder.add_targets()
+            return finder.found
+    return _Finder(graph, params, alive, vectors=False, folded=folded).found
 
 
 class _Finder:
-    def __init__(self, graph: Graph, params: frozenset[str], alive: set[str], *, vectors: bool) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        params: frozenset[str],
+        alive: set[str],
+        *,
+        vectors: bool,
+        folded: Collection[str],
+    ) -> None:
         self.graph, self.params, self.alive, self.vectors = graph, params, alive, vectors
+        self.folded = folded
         self.terms = Terms(graph, params, entries_shown)
         self.ends = {r.node for r in graph.results}
         self.losses = {r.node for r in graph.results if r.role in ("loss", "metric")}
@@ -168,9 +187,9 @@ class _Finder:
         """Whether the operand of an activation is a circle, or a source, of its own."""
         if self.terms.is_source(root) and root.op.name not in _SUMS:
             return True
-        others = [u for u in self.graph.users(root.name) if u.name in self.alive and u.name != node.name]
+        others = any(u in self.alive and u != node.name for u in self.graph.nx.succ[root.name])
         named = root.hint is not None and not root.hint.startswith("xi_")
-        return bool(others) or root.name in self.ends or (named and node.hint is None)
+        return others or root.name in self.ends or (named and node.hint is None)
 
     def _is_wired(self, root: Node) -> bool:
         if root.op.name == "expand":
@@ -189,6 +208,8 @@ class _Finder:
         """Whether a wire into a circle can begin at this source."""
         node = self.graph[source.node]
         if node.name in self.found.neurons or node.name in self.found.values or node.name in values:
+            return True
+        if node.name in self.folded:
             return True
         if source.index is not None:
             if self._is_leaf(node):

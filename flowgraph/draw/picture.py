@@ -38,13 +38,16 @@ class Item:
     operation: a box's second line: the operation, or the equation with unnamed values folded in.
     curve: a circle's nonlinearity; symbol: what stands for it where no curve
     makes sense. shape: `[3, T]`, "" of a number. params: the parameters beside it, each name and shape.
-    notes: lines added by overlays (ξ = 0.5), drawn beside a circle and in a box.
+    notes: lines added by overlays (ξ = 0.5), drawn beside a circle and in a box; gradient: another one, the
+    derivative of the loss by its value; slope: that of a circle's value by its excitation. state: "active" of
+    a circle whose value is known, "idle" if that is 0. mark: of a circle with a curve, the excitation whose
+    place on the curve is marked.
     facts: what hovering shows: shape, value, gradient, equation.
     group: circles of one layer have the same, and stand together; "" for none. count: of a MORE, or of a
     fold that is repeated, how many it stands for. frame: the id of the frame it stands in, "" for none.
     column: its column by depth, where circles have columns; None: the layout decides.
     node, index: the node of the graph that it shows (path of nodes joined by "/" inside of blocks), and of a
-    layer's circle which entry. span: where it is written. tone: of a diff, "added", "removed" or "changed".
+    layer's circle which entry. span: where it is written. tone: of a diff, "added", "removed", "changed" or "renamed".
     """
 
     id: str
@@ -58,6 +61,10 @@ class Item:
     shape: str = ""
     params: tuple[tuple[str, str], ...] = ()
     notes: tuple[Tex, ...] = ()
+    gradient: Tex = ""
+    slope: Tex = ""
+    state: str = ""
+    mark: float | None = None
     facts: Facts = ()
     group: str = ""
     count: int = 0
@@ -89,8 +96,8 @@ class Wire:
     strength: 0 to 1, how much of the ink it gets among many parallel wires; 1 where they are few.
     is_coded: whether width and sign are drawn by the weight; share: the weight's size over the largest there
     is.
-    factor: the local factor ∂target/∂source, drawn in place of the weight in a picture of the backward flow,
-    whose arrows are reversed: is_backward. count: how many wires it stands for.
+    is_backward: whether its arrow is reversed, and `factor`, the local factor ∂target/∂source, stands beside
+    it in place of the weight: the gradient flows back through it. count: how many wires it stands for.
     """
 
     id: str
@@ -138,7 +145,8 @@ class Picture:
     """Everything that is drawn of one diagram.
 
     name, doc: the diagram's. remarks: what a reader should be told and the picture does not show
-    (that something was folded), one line each. is_backward: whether it shows the backward flow.
+    (that something was folded), one line each. is_backward: whether it shows the backward flow, on those
+    wires that are reversed.
     """
 
     name: str

@@ -22,6 +22,8 @@ RADIUS, LARGEST, ONE = 21.0, 34.0, 10.0
 """Of circles: the least, the most that a name may ask for, and that of the constant 1."""
 ICON = (24.0, 12.0)
 """Width and height of a nonlinearity below a name; alone it is half as large again."""
+DOT = 2.0
+"""The radius of the mark on a nonlinearity, about."""
 RIM = 2.5
 """Room between a circle and what stands in it."""
 PAD_X, PAD_Y, LEADING = 9.0, 7.0, 2.5
@@ -159,9 +161,9 @@ def _circle(item: Item, radius: float) -> Sized:
         strokes = _icon(item, rects[-1])
     elif icon is not None:
         lines.append(_set(item.symbol, SHAPE, "operation", rects[-1]))
-    for note in item.notes:
+    for note, note_role in notes_of(item):
         said = measure(note, NOTE)
-        lines.append(Line(note, NOTE, "note", -(said.right - said.left) / 2, below + said.up, False))
+        lines.append(Line(note, NOTE, note_role, -(said.right - said.left) / 2, below + said.up, False))
         below += said.height + 2.0
     return _with_extent(Sized(item, 2 * radius, 2 * radius, radius, tuple(lines), tuple(strokes)))
 
@@ -180,11 +182,22 @@ def _icon(item: Item, rect: Rect) -> list[Stroke]:
     half_w, half_h = rect.width / 2, rect.height / 2
     axis = cy - item.curve.axis * half_h
     graph = tuple((cx + x * half_w, cy - y * half_h) for x, y in item.curve.points)
-    return [
+    strokes = [
         Stroke(((rect.x0, axis), (rect.x1, axis)), "axis", 0.6),
         Stroke(((cx, rect.y0), (cx, rect.y1)), "axis", 0.6),
         Stroke(graph, "curve", 1.5),
     ]
+    if item.mark is not None and math.isfinite(item.mark):
+        x, y = item.curve.at(item.mark)
+        strokes.append(_dot(cx + x * half_w, cy - y * half_h))
+    return strokes
+
+
+def _dot(x: float, y: float) -> Stroke:
+    """A small disc: a ring whose line is as wide as its hole."""
+    corners = [n * math.tau / 12 for n in range(13)]
+    ring = tuple((x + DOT / 2 * math.cos(a), y + DOT / 2 * math.sin(a)) for a in corners)
+    return Stroke(ring, "mark", DOT * 1.1)
 
 
 def _more(item: Item) -> Sized:
@@ -211,8 +224,8 @@ def _more(item: Item) -> Sized:
 
 def _box(item: Item) -> Sized:
     """Name, operation and shape one below the other, the parameters to their right."""
-    left = [(t, s, r) for t, s, r in _lines_of(item) if t]
-    right = [(t, PARAM, "param") for t in _params_of(item)]
+    left = [(t, s, r) for t, s, r in lines_of(item) if t]
+    right = [(t, PARAM, "param") for t in params_of(item)]
     wide, high = _column_size(left)
     param_wide, param_high = _column_size(right)
     width = max(wide + 2 * PAD_X, LEAST_WIDTH)
@@ -228,14 +241,22 @@ def _box(item: Item) -> Sized:
     return _with_extent(Sized(item, total, height, 0.0, tuple(lines), tuple(strokes)))
 
 
-def _lines_of(item: Item) -> list[tuple[Tex, float, str]]:
+def lines_of(item: Item) -> list[tuple[Tex, float, str]]:
+    """What stands in a box, one below the other: label ("" for none), size and role."""
     operation = NAME - 1.5 if not item.label else OPERATION
     found = [(item.label, NAME, "name"), (item.operation, operation, "operation")]
     found.append((names.word(item.shape), SHAPE, "shape"))
-    return [*found, *((note, NOTE, "note") for note in item.notes)]
+    return [*found, *((note, NOTE, role) for note, role in notes_of(item))]
 
 
-def _params_of(item: Item) -> list[Tex]:
+def notes_of(item: Item) -> list[tuple[Tex, str]]:
+    """The lines that overlays add, and their roles."""
+    back = [(tex, "gradient") for tex in (item.slope, item.gradient) if tex]
+    return [*((note, "note") for note in item.notes), *back]
+
+
+def params_of(item: Item) -> list[Tex]:
+    """The parameters beside it, without the prefix that is its name, the first MOST_PARAMS."""
     out = []
     for name, shape in item.params[:MOST_PARAMS]:
         short = name.removeprefix(f"{item.name}.") if item.name else name

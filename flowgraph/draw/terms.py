@@ -87,9 +87,10 @@ class Terms:
         """Whether a value is where wires begin, not a sum to be looked into."""
         if node.name in self.params or node.op.name == "const" or is_route(node):
             return False
-        users = self.graph.users(node.name)
-        if node.op.name == "weighted_sum" and users and all(u.op.name == "stack" for u in users):
-            return False  # what reaches one circle of a layer
+        if node.op.name == "weighted_sum":
+            users = self.graph.users(node.name)
+            if users and all(u.op.name == "stack" for u in users):
+                return False  # what reaches one circle of a layer
         return node.hint is not None or node.op.name not in _READERS
 
     def _inside(self, part: _Part) -> Iterator[_Part | Term]:

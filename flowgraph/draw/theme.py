@@ -43,6 +43,10 @@ LIGHT = Theme(
         "target": Style("#7a4a00", "#fbf0d9", 1.2, (4, 2)),
         "neuron": Style("#1a1a1a", "#ffffff", 1.2),
         "output": Style("#1a1a1a", "#ffffff", 2.2),
+        "active": Style("#1a1a1a", "#ffe7a3", 2.0),
+        "idle": Style("#8c8c8c", "#ffffff", 0.9),
+        "active_input": Style("#0072b2", "#b5daf0", 2.0),
+        "idle_input": Style("#6aa9d0", "#ffffff", 0.9),
         "one": Style("#666666", "#ededed", 1.0),
         "value": Style("#666666", "#ffffff", 1.0, (1.5, 1.5)),
         "box": Style("#1a1a1a", "#f6f6f6", 1.0),
@@ -62,6 +66,7 @@ LIGHT = Theme(
         "negative": Style("#b34700", "#b34700", 1.0, (4, 1.8)),
         "backward": Style("#9c2c6f", "#9c2c6f", 1.0),
         "curve": Style("#0072b2", "none", 1.5),
+        "mark": Style("#c1272d", "none", 2.2),
         "axis": Style("#b8b8b8", "none", 0.6),
         # texts: the stroke is the colour of the letters
         "name": Style("#000000"),
@@ -78,6 +83,7 @@ LIGHT = Theme(
         "added": Style("#00684c", "#d3f0e4", 2.0),
         "removed": Style("#a13d00", "#fbdcc8", 2.0, (4, 2)),
         "changed": Style("#0060a0", "#d6e9f7", 2.0, (1.5, 1.5)),
+        "renamed": Style("#7b3f68", "#f6eaf2", 2.0, (6, 2, 1.5, 2)),
     },
 )
 
@@ -89,6 +95,10 @@ DARK = Theme(
         "target": Style("#e6b450", "#382c12", 1.2, (4, 2)),
         "neuron": Style("#e8e8e8", "#22262d", 1.2),
         "output": Style("#f5f5f5", "#22262d", 2.2),
+        "active": Style("#f5f5f5", "#5c4a12", 2.0),
+        "idle": Style("#8a8f98", "#14171c", 0.9),
+        "active_input": Style("#56b4e9", "#1d567c", 2.0),
+        "idle_input": Style("#4a7fa3", "#14171c", 0.9),
         "one": Style("#a8a8a8", "#343940", 1.0),
         "value": Style("#a8a8a8", "#14171c", 1.0, (1.5, 1.5)),
         "box": Style("#d8d8d8", "#22262d", 1.0),
@@ -106,6 +116,7 @@ DARK = Theme(
         "negative": Style("#f0904e", "#f0904e", 1.0, (4, 1.8)),
         "backward": Style("#e58fc1", "#e58fc1", 1.0),
         "curve": Style("#56b4e9", "none", 1.5),
+        "mark": Style("#ff9d6b", "none", 2.2),
         "axis": Style("#5c636e", "none", 0.6),
         "name": Style("#ffffff"),
         "operation": Style("#d8d8d8"),
@@ -120,6 +131,7 @@ DARK = Theme(
         "added": Style("#4fc9a0", "#15332a", 2.0),
         "removed": Style("#f0904e", "#3d2413", 2.0, (4, 2)),
         "changed": Style("#6cbcf0", "#16303f", 2.0, (1.5, 1.5)),
+        "renamed": Style("#d79ac0", "#372330", 2.0, (6, 2, 1.5, 2)),
     },
 )
 

@@ -11,15 +11,18 @@ from .numpy import emit_numpy
 from .torch import emit_torch
 
 
-def emit(graph: Graph, header: Header, derived: Mapping[str, Graph] | None = None) -> str:
+def emit(
+    graph: Graph, header: Header, derived: Mapping[str, Graph] | None = None, named: Graph | None = None
+) -> str:
     """The text of a module, from a graph over batches.
 
     header: target, level and dtype among it. derived: graphs with derivatives by the function that
-    is written from each. Raises CannotHold where calls of blocks must be dissolved first.
+    is written from each. named: a graph with the diagram's own params, where those of `graph` are
+    packed. Raises CannotHold where calls of blocks must be dissolved first.
     """
     derived = derived or {}
-    header = with_names(header, [graph, *derived.values()])
-    return (emit_numpy if header.target == "numpy" else emit_torch)(graph, header, derived)
+    header = with_names(header, [graph, *derived.values()], named or graph)
+    return (emit_numpy if header.target == "numpy" else emit_torch)(graph, header, derived, named or graph)
 
 
 __all__ = ["CannotHold", "Header", "emit"]

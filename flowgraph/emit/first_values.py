@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,16 +56,15 @@ def _target(variable: str) -> ast.expr:
     return ast.Name(variable, ast.Store())
 
 
-def _runs(graph: Graph) -> list[_Run]:
-    """The parameters in order, those of rounds together."""
+def _runs(graph: Graph, loops: Mapping[str, int]) -> list[_Run]:
+    """The parameters in order, those of rounds together. loops: how many rounds there are, by their path."""
     params = [graph[p] for p in graph.params]
     found: list[_Run] = []
-    loops = {loop_path(graph, node): node.op for node in loops_of(graph)}
     place = 0
     while place < len(params):
         title = str(params[place].hint)
         path = next((p for p in loops if title.startswith(f"{p}.0.")), "")
-        run = _rounds(params[place:], path, loops[path].count) if path else None
+        run = _rounds(params[place:], path, loops[path]) if path else None
         if run is not None:
             found.append(run)
             place += run.count * len(run.own)
@@ -87,11 +86,12 @@ def _rounds(params: Sequence[Node], path: str, count: int) -> _Run | None:
 
 
 class FirstValues:
-    """Writes them. real: the dtype of the module. helpers: collects the functions it must contain."""
+    """Writes them. real: the dtype of the module. helpers: collects the functions it must contain. named: a
+    graph with the diagram's own params."""
 
-    def __init__(self, graph: Graph, real: str, helpers: dict[str, Any]) -> None:
-        self.graph, self.real, self.helpers = graph, real, helpers
-        self.runs = _runs(graph)
+    def __init__(self, graph: Graph, real: str, helpers: dict[str, Any], named: Graph) -> None:
+        self.graph, self.real, self.helpers = named, real, helpers
+        self.runs = _runs(named, {loop_path(graph, node): node.op.count for node in loops_of(graph)})
         namer = Namer([*CODE_NAMES, *(n for n, _ in graph.constants)])
         self.tables = {r.path: namer.variable(f"{r.path}_params".upper()) for r in self.runs if r.path}
         """By the path of a loop, the table of what each of its rounds has."""

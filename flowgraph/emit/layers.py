@@ -8,11 +8,16 @@ to be an nn.Parameter of its own name.
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from keyword import iskeyword
 
 from ..graph import Graph, Node, renamed
 from ..ops.scan import Scan
 from .template import call
+
+MODULE_DICT = frozenset(["clear", "items", "keys", "pop", "update", "values"])
+"""What nn.ModuleDict keeps for itself."""
 
 
 @dataclass
@@ -28,11 +33,13 @@ class Layers:
     started: list[str] = field(default_factory=list)
     inside: dict[str, Layers] = field(default_factory=dict)
     """Of each scan those of its step, whose modules are among these."""
+    dtype: Sequence[ast.keyword] = ()
 
 
-def find_layers(graph: Graph, *, sequences: bool) -> Layers:
-    """The modules of a graph. sequences: whether chains become an nn.Sequential."""
-    found = Layers()
+def find_layers(graph: Graph, *, sequences: bool, dtype: Sequence[ast.keyword] = ()) -> Layers:
+    """The modules of a graph. sequences: whether chains become an nn.Sequential. dtype: what makes
+    arrays of the module's dtype, where that is not PyTorch's default."""
+    found = Layers(dtype=dtype)
     tree: dict[str, dict[str, ast.expr]] = {}
     paths: dict[str, str] = {}
     for node in graph:
@@ -55,7 +62,7 @@ def find_layers(graph: Graph, *, sequences: bool) -> Layers:
         unpassed = _unpassed(node)
         found.operands[node.name] = tuple(o for i, o in enumerate(node.operands) if i not in unpassed)
         head, _, rest = path.partition(".")
-        tree.setdefault(head, {})[rest] = _constructor(graph, node)
+        tree.setdefault(head, {})[rest] = _constructor(graph, node, found.dtype)
     for chain in chains:
         _add_chain(graph, chain, paths, found)
     for node in graph:
@@ -63,7 +70,7 @@ def find_layers(graph: Graph, *, sequences: bool) -> Layers:
             _add_step(graph, node, found)
     for head, parts in tree.items():
         whole = parts.pop("", None)
-        if whole is None and not any("." in rest for rest in parts):
+        if whole is None and not any("." in rest for rest in parts) and _are_keys(graph, head):
             found.modules[head] = _nested(parts)
             continue
         if whole is None:
@@ -83,7 +90,7 @@ def _add_step(graph: Graph, scan: Node, found: Layers) -> None:
         param = outside.get(node.name)
         view.add(node if param is None or param.op.name != "param" else renamed(param, name=node.name))
     view.close((), (), (), step.results)
-    inner = find_layers(view, sequences=False)
+    inner = find_layers(view, sequences=False, dtype=found.dtype)
     found.inside[scan.name] = inner
     found.modules |= inner.modules
     found.covered.update(outside[name].name for name in inner.covered)
@@ -118,7 +125,7 @@ def _path(graph: Graph, node: Node) -> str | None:
     return prefixes.pop() if len(prefixes) == 1 else None
 
 
-def _constructor(graph: Graph, node: Node) -> ast.expr:
+def _constructor(graph: Graph, node: Node, dtype: Sequence[ast.keyword]) -> ast.expr:
     text = node.op.torch_layer([graph[o].type for o in node.operands])
     attrs = {k: v for k, v in node.op.values.items() if isinstance(v, (int, float))}
     tree = ast.parse(text, mode="eval").body
@@ -127,11 +134,25 @@ def _constructor(graph: Graph, node: Node) -> ast.expr:
             each.args = [_filled(a, attrs) for a in each.args]
             for keyword in each.keywords:
                 keyword.value = _filled(keyword.value, attrs)
+    if _own_params(node):
+        assert isinstance(tree, ast.Call)
+        tree.keywords += dtype
     return tree
 
 
 def _filled(node: ast.expr, attrs: dict[str, float]) -> ast.expr:
     return ast.Constant(attrs[node.id]) if isinstance(node, ast.Name) and node.id in attrs else node
+
+
+def is_key(part: str) -> bool:
+    """Whether a part of a name can be a key of an nn.ModuleDict, and the attribute that it is reached by."""
+    return part not in MODULE_DICT and not iskeyword(part)
+
+
+def _are_keys(graph: Graph, head: str) -> bool:
+    """Whether all that lies below a name can be in an nn.ModuleDict."""
+    names = (str(graph[p].hint).split(".") for p in (*graph.params, *graph.buffers))
+    return all(is_key(name[1]) for name in names if name[0] == head and len(name) > 1)
 
 
 def _nested(parts: dict[str, ast.expr]) -> ast.expr:
@@ -172,7 +193,8 @@ def _owns_all(graph: Graph, chain: list[str], owner: str) -> bool:
 def _is_step(graph: Graph, node: Node, paths: dict[str, str], owner: str) -> bool:
     alone = len(node.operands) - len(_unpassed(node)) == 1
     if node.name in paths:
-        return alone and paths[node.name].startswith(f"{owner}.") and paths[node.name].count(".") == 1
+        holder, _, part = paths[node.name].rpartition(".")
+        return alone and holder == owner and is_key(part)
     return (
         alone
         and node.op.name != "identity"
@@ -190,7 +212,7 @@ def _add_chain(graph: Graph, chain: list[str], paths: dict[str, str], found: Lay
         label = node.op.name if counts[node.op.name] == 1 else f"{node.op.name}_{counts[node.op.name]}"
         if name in paths:
             label = paths[name].split(".", 1)[1]
-        steps.append(ast.keyword(label, _constructor(graph, node)))
+        steps.append(ast.keyword(label, _constructor(graph, node, found.dtype)))
     ordered = ast.Call(ast.Name("OrderedDict", ast.Load()), [], steps)
     found.modules[owner] = call("nn.Sequential", ordered)
     found.calls[chain[-1]] = owner

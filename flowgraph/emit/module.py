@@ -20,6 +20,7 @@ from .body import Body
 from .comments import shape_note
 from .containers import NAME_KEEPERS, Attributes
 from .helpers import with_callees
+from .packs import PACK_KEEPERS, pack, unpack
 from .schedule import schedule_forms
 from .template import helper_name, name
 
@@ -46,8 +47,11 @@ class Header:
     """Names of the parameters that stay as they are."""
 
 
-def with_names(header: Header, graphs: Sequence[Graph]) -> Header:
-    """The header with helpers renamed where an input or target of the graphs has their name."""
+def with_names(header: Header, graphs: Sequence[Graph], named: Graph) -> Header:
+    """The header with helpers renamed where an input or target of the graphs has their name.
+
+    named: a graph with the diagram's own params.
+    """
     forms = schedule_forms(header.training)
     graph = graphs[0]
     graphs = [inner for each in graphs for inner in with_subgraphs(each)]
@@ -59,12 +63,14 @@ def with_names(header: Header, graphs: Sequence[Graph]) -> Header:
         form = node.op.form(header.target, [each[o].type for o in node.operands])
         if not isinstance(form, str):
             forms.append(form)
-    for param in graph.params:
-        form = type(graph[param].op.init).numpy
+    for param in named.params:
+        form = type(named[param].op.init).numpy
         if not isinstance(form, str):
             forms.append(form)
     if header.target == "torch" and Attributes(str(graph[p].hint) for p in (*graph.params, *graph.buffers)):
         forms += NAME_KEEPERS
+    if any(graph[p].op.parts for p in graph.params):
+        forms += [pack, unpack] if header.target == "numpy" else PACK_KEEPERS
     names = [helper_name(f) for f in with_callees(forms)]
     taken = {str(graph[i].hint) for i in (*graph.inputs, *graph.targets)}
     taken |= {str(n.hint) for n in graph if n.op.name == "const" and n.type.shape}
@@ -105,20 +111,6 @@ def join(head: Sequence[str], parts: Iterable[Sequence[str]]) -> str:
             apart = 1
         lines += [""] * apart + list(part)
     return "\n".join(lines).rstrip() + "\n"
-
-
-def unpack_lines(variables: Sequence[str], values: Sequence[ast.expr], notes: Sequence[str]) -> list[str]:
-    """Variables for entries of dicts, with their shapes: on one line where they fit."""
-    if not variables:
-        return []
-    together = ", ".join(variables) + " = " + ", ".join(source.text(v) for v in values)
-    note = ", ".join(notes) if any(notes) else ""
-    if len(together) + len(note) + 8 <= source.WIDTH:
-        return [f"    {together}  # {note}" if note else f"    {together}"]
-    lines = []
-    for variable, value, own in zip(variables, values, notes, strict=True):
-        lines += source.assign(variable, value, note=own)
-    return lines
 
 
 def takes(graph: Graph, *, targets: bool) -> list[str]:
@@ -186,12 +178,17 @@ def shape_items(graph: Graph, type: TensorType) -> list[ast.expr]:
 
 
 def bind_size_lines(graph: Graph, body: Body, given: Sequence[str], *, is_checked: bool = False) -> list[str]:
-    """Lines that read the symbolic sizes off the arguments, and check what the file requires.
+    """Lines that read the symbolic sizes off the arguments, and check what the file requires of these.
 
-    is_checked: whether what the function calls checks that.
+    is_checked: whether the function calls another, which checks what it requires of its inputs.
     """
     checks = []
-    for requirement in () if is_checked else graph.requires:
+    for requirement in graph.requires:
+        needed = _symbols(requirement.condition)
+        if any(size_source(graph, symbol, given) is None for symbol in needed):
+            continue
+        if is_checked and all(size_source(graph, symbol, graph.inputs) is not None for symbol in needed):
+            continue
         condition = _condition(requirement.condition, body)
         message = source.text(ast.Constant(requirement.message))
         checks.append(f"    assert {source.text(condition)}, {message}")
@@ -227,6 +224,14 @@ COMPARE: dict[str, type[ast.cmpop]] = {
     ">": ast.Gt,
     ">=": ast.GtE,
 }
+
+
+def _symbols(condition: Any) -> set[str]:
+    """The symbolic sizes that a condition speaks of."""
+    if isinstance(condition, Dim):
+        return set(condition.symbols)
+    sides = condition[1:] if isinstance(condition, tuple) else ()
+    return set().union(*map(_symbols, sides))
 
 
 def _condition(condition: Any, body: Body) -> ast.expr:

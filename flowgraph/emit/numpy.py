@@ -34,9 +34,10 @@ from .module import (
     takes,
 )
 from .numpy_body import NumpyBody
+from .packs import pack, packed_lines, packed_params, unpack
 from .rounds import Rounds
 from .schedule import schedule_forms
-from .template import attribute, call, literal, name, sum_of
+from .template import attribute, call, helper_name, literal, name, sum_of
 from .trainer import write_trainer
 
 Finish = Callable[[dict[str, ast.expr]], list[str]]
@@ -45,18 +46,19 @@ Differentiated = Callable[[NumpyBody], list[str]]
 DTYPES = {"float32": "np.float32", "float64": "np.float64"}
 
 
-def emit_numpy(graph: Graph, header: Header, derived: Mapping[str, Graph] | None = None) -> str:
+def emit_numpy(graph: Graph, header: Header, derived: Mapping[str, Graph], named: Graph) -> str:
     """The module's text.
 
     derived: the graphs from which the functions with derivatives are written, by the name of
-    the function: loss_and_grad, jvp, hvp.
+    the function: loss_and_grad, jvp, hvp. named: a graph with the diagram's own params.
     """
-    return _Module(graph, header, derived or {}).text()
+    return _Module(graph, header, derived, named).text()
 
 
 class _Module:
-    def __init__(self, graph: Graph, header: Header, derived: Mapping[str, Graph]) -> None:
+    def __init__(self, graph: Graph, header: Header, derived: Mapping[str, Graph], named: Graph) -> None:
         self.graph = graph
+        self.packed = packed_params(graph)
         self.derived = derived
         self.header = header
         self.real = DTYPES[header.dtype]
@@ -66,7 +68,7 @@ class _Module:
         self.reserved = set(CODE_NAMES) | set(self.constants.values()) | set(header.helper_names)
         self.modes = Modes.of([graph, *derived.values()])
         inputs = [str(graph[i].hint) for i in takes(graph, targets=True)]
-        self.first = FirstValues(graph, self.real, self.helpers)
+        self.first = FirstValues(graph, self.real, self.helpers, named)
         self.reserved.update(self.first.tables.values())
         graphs = [graph, *derived.values()]
         self.rounds = Rounds(graphs, [*self.reserved, *inputs], self.first.tables, shares=header.level > 0)
@@ -74,7 +76,8 @@ class _Module:
 
     def text(self) -> str:
         first = self.first
-        parts = [*first.shapes(), first.init(), *first.init_buffers(), *self.rounds.before(self._forward())]
+        parts = [*first.shapes(), packed_lines(self.graph), first.init(), *first.init_buffers()]
+        parts += self.rounds.before(self._forward())
         if self.graph.results_of("loss"):
             parts += self.rounds.before(self._loss())
         writers = {
@@ -143,7 +146,7 @@ class _Module:
             passed.keywords = self.modes.passed_on()
             start = source.assign(output_variables(self.graph, body, wanted), passed)
         used = self._used(wanted, body)
-        unpack = self._unpack(body, [p for p in self.graph.params if p in used])
+        unpack = self._params(body, used)
         unpack += self._given(body, used)
         body.last = wanted[0] if len(wanted) == 1 else ""
         values = body.run(wanted)
@@ -158,6 +161,25 @@ class _Module:
 
     def _hints(self, nodes: Sequence[str]) -> list[str]:
         return [str(self.graph[n].hint) for n in nodes]
+
+    def _params(self, body: NumpyBody, used: set[str]) -> list[str]:
+        """Lines that give variables to the parameters that are used, from what a caller gives."""
+        lines = self._unpack(body, [p for p in body.graph.params if p in used and p not in self.packed])
+        packed = [p for p in self.packed if p in used]
+        if not packed:
+            return lines
+        self._need_packs()
+        holder = body.namer.variable("packed")
+        lines.append(f"    {holder} = {self._called(pack)}(params)")
+        return lines + self._unpack(body, packed, holder)
+
+    def _need_packs(self) -> None:
+        self.helpers |= {"pack": pack, "unpack": unpack}
+
+    def _called(self, function: Any) -> str:
+        """What a helper is called in this module."""
+        title = helper_name(function)
+        return self.header.renamed.get(title, title)
 
     def _given(self, body: NumpyBody, used: set[str]) -> list[str]:
         """Lines that give variables to the buffers that are used, and to the key of the call."""
@@ -296,7 +318,25 @@ class _Module:
             doc = (
                 "Return the loss, its gradient with respect to every parameter and, in training, new buffers."
             )
-        return self._derivative("loss_and_grad", doc, graph, "", finish)
+        if not packed_params(graph):
+            return self._derivative("loss_and_grad", doc, graph, "", finish)
+        core = self._derivative("packed_loss_and_grad", "The same of packed parameters.", graph, "", finish)
+        return [*self._of_names(doc, bool(buffers)), "", "", *core]
+
+    def _of_names(self, doc: str, has_buffers: bool) -> list[str]:
+        """The function that takes and gives parameters by name, around the one that computes."""
+        self._need_packs()
+        given = self._hints(takes(self.graph, targets=True))
+        packed = call(self._called(pack), name("params"))
+        made = call("packed_loss_and_grad", packed, *(name(n) for n in given))
+        made.keywords = self.modes.passed_on()
+        new = ", *new" if has_buffers else ""
+        return [
+            *source.signature("loss_and_grad", ["params", *given, *self.modes.arguments(train=True)]),
+            *doc_lines(doc),
+            *source.assign(f"value, grads{new}", made),
+            f"    return value, {self._called(unpack)}(grads){new}",
+        ]
 
     def _jvp(self, graph: Graph) -> list[str]:
         losses = [r.node for r in graph.results_of("loss")]
@@ -345,7 +385,9 @@ class _Module:
     def _trainer(self) -> list[str]:
         given = takes(self.graph, targets=True)
         names = [str(self.graph[i].hint) for i in given]
-        return write_trainer(self.header, names, self.real, self._convert(given, depth=2), self.modes)
+        packs = (self._called(pack), self._called(unpack)) if self.packed else None
+        convert = self._convert(given, depth=2)
+        return write_trainer(self.header, names, self.real, convert, self.modes, packs)
 
 
 def _key(node: Node) -> str:

@@ -16,31 +16,38 @@ from . import source
 from .helpers import paste, with_callees
 from .module import Header, bind_size_lines, docstring, entries_of, join, takes
 from .modules import Modules, with_modules
+from .packs import packed_lines
 from .schedule import schedule_forms
 from .template import call, name, sum_of
 from .torch_class import ClassWriter
 from .torch_steps import write_optimizer, write_step
 
 
-def emit_torch(graph: Graph, header: Header, derived: Mapping[str, Graph] | None = None) -> str:
+def emit_torch(graph: Graph, header: Header, derived: Mapping[str, Graph], named: Graph) -> str:
     """The module's text.
 
-    derived: the graph of the explicit backward pass under "vjp", where it is asked for. Raises
-    CannotHold where blocks must be dissolved first.
+    derived: the graph of the explicit backward pass under "vjp", where it is asked for. named: a graph
+    with the diagram's own params. Raises CannotHold where blocks must be dissolved first.
     """
     title = class_name(graph.name)
     names = Namer(
         [*CODE_NAMES, *header.helper_names, title, f"{title}Loss", *(n for n, _ in graph.constants)]
     )
     modules = Modules(names, header.helper_names)
-    return _Module(with_modules(graph, modules), header, title, modules, derived or {}).text()
+    return _Module(with_modules(graph, modules), header, title, modules, derived, named).text()
 
 
 class _Module(ClassWriter):
     def __init__(
-        self, graph: Graph, header: Header, title: str, modules: Modules, derived: Mapping[str, Graph]
+        self,
+        graph: Graph,
+        header: Header,
+        title: str,
+        modules: Modules,
+        derived: Mapping[str, Graph],
+        named: Graph,
     ) -> None:
-        super().__init__(graph, header, title, modules, {})
+        super().__init__(graph, header, title, modules, {}, named)
         self.derived = derived
 
     def text(self) -> str:
@@ -55,7 +62,7 @@ class _Module(ClassWriter):
             ClassWriter(graph, self.header, title, self.modules, self.helpers).lines()
             for title, graph in self.modules.graphs.items()
         ]
-        parts = [*inner, [*self.lines(), *body]]
+        parts = [packed_lines(self.graph, is_flat=True), *inner, [*self.lines(), *body]]
         if self.graph.results_of("loss"):
             parts.append(self._loss_class())
         if self.header.training is not None:
@@ -86,12 +93,6 @@ class _Module(ClassWriter):
     def _sizes(self) -> list[str]:
         lines = [f"{n} = {v}" for n, v in self.graph.constants]
         return ["", *lines] if lines else []
-
-    def _init(self) -> list[str]:
-        lines = super()._init()
-        if self.header.dtype != "float32" and (self.graph.params or self.graph.buffers):
-            lines.append(f"        self.to({self.real})")
-        return lines
 
     # -- methods
 

@@ -18,7 +18,7 @@ from ..ops.base import Op
 from ..types import KEY, TensorType
 from . import source
 from .body import Body, Target, declared_form
-from .containers import Containers, access, module_lines
+from .containers import NAME_KEEPERS, Attributes, Containers, access, keep_names, module_lines
 from .layers import Layers, find_layers
 from .module import (
     Header,
@@ -33,7 +33,8 @@ from .module import (
     takes,
 )
 from .modules import HOLDERS, CannotHold, Modules
-from .template import attribute, call, instantiate, instantiate_form, literal, name
+from .packs import PACK_KEEPERS, keep_packed, packed_params
+from .template import attribute, call, helper_name, instantiate, instantiate_form, literal, name
 
 DTYPES = {"float32": "torch.float32", "float64": "torch.float64"}
 
@@ -42,18 +43,31 @@ class ClassWriter:
     """Writes a class. helpers: collects the functions that the module must contain."""
 
     def __init__(
-        self, graph: Graph, header: Header, title: str, modules: Modules, helpers: dict[str, Any]
+        self,
+        graph: Graph,
+        header: Header,
+        title: str,
+        modules: Modules,
+        helpers: dict[str, Any],
+        named: Graph | None = None,
     ) -> None:
         self.graph = graph
+        self.inits = {str(named[p].hint): named[p].op.init for p in named.params} if named else {}
+        """How the diagram's own parameters begin, where those of the graph are packed."""
         self.header = header
         self.real = DTYPES[header.dtype]
         self.modules = modules
         self.helpers = helpers
-        self.layers: Layers = find_layers(graph, sequences=header.level > 0)
+        own = [] if header.dtype == "float32" else [ast.keyword("dtype", attribute(self.real))]
+        self.dtype: list[ast.keyword] = own
+        """What makes an array of the module's dtype, where that is not PyTorch's default."""
+        self.layers: Layers = find_layers(graph, sequences=header.level > 0, dtype=self.dtype)
+        self.attributes = Attributes(str(graph[p].hint) for p in (*graph.params, *graph.buffers))
         self._add_submodules()
         called = partial(self._call, self.layers)
         self.target = Target("torch", "torch", self.real, call=called, wrap=self._number, fills=False)
-        self.constants = arrays_at_head(graph, Namer(CODE_NAMES))
+        heads = (self.attributes.path(str(graph[p].hint)).partition(".")[0] for p in graph.params)
+        self.constants = arrays_at_head(graph, Namer([*CODE_NAMES, *heads]))
         self.class_name = title
         self.reserved = {*CODE_NAMES, *header.helper_names, *modules.graphs, title}
 
@@ -95,14 +109,14 @@ class ClassWriter:
 
     def _init(self) -> list[str]:
         lines = ["    def __init__(self):", "        super().__init__()"]
-        own = (*self.graph.params, *self.graph.buffers)
-        apart = [self.graph[p] for p in own if p not in self.layers.covered]
+        apart = {self.attributes.path(str(self.graph[p].hint)): self.graph[p] for p in self._apart()}
         modules = sorted(self.layers.modules.items(), key=lambda m: (m[0].count("."), self._place(m[0])))
-        containers = Containers([*self.layers.modules, *(str(p.hint) for p in apart)])
-        for path, made in modules:
+        made_at = {self.attributes.path(path): made for path, made in modules}
+        containers = Containers([*made_at, *apart])
+        for path, made in made_at.items():
             lines += [*containers.lines(path), *module_lines(path, made)]
-        for param in apart:
-            lines += [*containers.lines(str(param.hint)), *self._parameter(param)]
+        for path, param in apart.items():
+            lines += [*containers.lines(path), *self._parameter(param)]
         for started in self.layers.started:
             lines += self._start(self.graph[started])
         for node, variable in self.constants.items():
@@ -113,7 +127,32 @@ class ClassWriter:
             register = call("self.register_buffer", ast.Constant(variable), value)
             register.keywords = [ast.keyword("persistent", ast.Constant(False))]
             lines += source.expression(register, depth=2)
-        return lines
+        return [*lines, *self._names(), *self._packed_names()]
+
+    def _apart(self) -> list[str]:
+        """The parameters and buffers that are in no module."""
+        return [p for p in (*self.graph.params, *self.graph.buffers) if p not in self.layers.covered]
+
+    def _names(self) -> list[str]:
+        """The statement that makes the state_dict have the diagram's names, if attributes have others."""
+        apart = (str(self.graph[p].hint) for p in self._apart())
+        names = self.attributes.renamed([*self.layers.modules, *apart])
+        if not names:
+            return []
+        self.helpers |= {helper_name(f): f for f in NAME_KEEPERS}
+        keep = helper_name(keep_names)
+        table = ast.Dict([ast.Constant(a) for a in names], [ast.Constant(n) for n in names.values()])
+        return source.expression(call(self.header.renamed.get(keep, keep), name("self"), table), depth=2)
+
+    def _packed_names(self) -> list[str]:
+        """The statement that makes the state_dict have the names of what lies in arrays."""
+        if not packed_params(self.graph):
+            return []
+        self.helpers |= {helper_name(f): f for f in PACK_KEEPERS}
+        keep = helper_name(keep_packed)
+        return source.expression(
+            call(self.header.renamed.get(keep, keep), name("self"), name("PACKED")), depth=2
+        )
 
     def _place(self, module: str) -> int:
         """Which parameter a module's first is: modules stand in the order of the statements."""
@@ -123,23 +162,32 @@ class ClassWriter:
     def _parameter(self, node: Node) -> list[str]:
         shape = shape_arguments(self.graph, node.type)
         target = source.text(self._access(str(node.hint)))
+        if node.op.name == "param" and node.op.parts:
+            return [
+                *source.assign(target, call("nn.Parameter", self._filled("zeros", shape)), depth=2),
+                *self._starts(node),
+            ]
         init = node.op.init
         if node.op.name == "buffer":
             holder, _, title = str(node.hint).rpartition(".")
             made = ast.Attribute(
-                access(holder, "_modules") if holder else name("self"), "register_buffer", ast.Load()
+                self._access(holder) if holder else name("self"), "register_buffer", ast.Load()
             )
-            first = call(f"torch.{init.name}", *shape)
+            first = self._filled(init.name, shape)
             return source.expression(ast.Call(made, [ast.Constant(title), first], []), depth=2)
-        empty = call("torch.empty", *shape)
+        empty = self._filled("empty", shape)
         if init.name in ("zeros", "ones"):
-            empty = call(f"torch.{init.name}", *shape)
+            empty = self._filled(init.name, shape)
             return source.assign(target, call("nn.Parameter", empty), depth=2)
         if init.name == "given":
             numbers = literal(init.value.data.tolist(), "torch", lambda d: ast.Constant(d.value))
             tensor = call("torch.tensor", numbers, dtype=attribute(self.real))
             return source.assign(target, call("nn.Parameter", tensor), depth=2)
         return [*source.assign(target, call("nn.Parameter", empty), depth=2), *self._start(node)]
+
+    def _filled(self, maker: str, shape: list[ast.expr]) -> ast.Call:
+        """`torch.zeros(2, 3)`, of the module's dtype."""
+        return ast.Call(attribute(f"torch.{maker}"), shape, self.dtype)
 
     def _start(self, node: Node) -> list[str]:
         """The statement that draws a parameter's initial values."""
@@ -148,9 +196,30 @@ class ClassWriter:
         form = instantiate_form(type(init).torch, tensor, init.values, "torch", self.real)
         return source.expression(form, depth=2)
 
+    def _starts(self, node: Node) -> list[str]:
+        """The statements that draw the first values of an array's entries, of like ones together."""
+        inits = [self.inits[part] for part in node.op.parts]
+        whole = self._access(str(node.hint))
+        lines: list[str] = []
+        first = 0
+        for last in range(1, len(inits) + 1):
+            if last < len(inits) and inits[last] == inits[first]:
+                continue
+            init, is_all = inits[first], last - first == len(inits)
+            data = ast.Attribute(whole, "data", ast.Load())
+            flat = ast.Call(
+                ast.Attribute(data, "view", ast.Load()), [ast.UnaryOp(ast.USub(), ast.Constant(1))], []
+            )
+            rows = ast.Slice(ast.Constant(first), ast.Constant(last))
+            tensor = whole if is_all else ast.Subscript(flat, rows, ast.Load())
+            form = instantiate_form(type(init).torch, {"tensor": tensor}, init.values, "torch", self.real)
+            lines += [] if init.name == "zeros" else source.expression(form, depth=2)
+            first = last
+        return lines
+
     def _access(self, path: str) -> ast.expr:
         """`self.f.linear`: the module or parameter of a dotted name."""
-        return access(path, "_modules" if "." in path else "_parameters")
+        return access(self.attributes.path(path))
 
     # -- methods
 
@@ -174,7 +243,7 @@ class ClassWriter:
             depth=2,
         )
         body.layers = self.layers if graph is None else Layers()
-        body.call_of = self._call
+        body.call_of, body.access = self._call, self._access
         body.device = self._device()
         for argument in takes(self.graph, targets=True):
             body.variables[argument] = name(str(self.graph[argument].hint))
@@ -254,12 +323,13 @@ class TorchBody(Body):
     layers: Layers
     device: ast.expr | None = None
     call_of: Callable[[Layers, Node, Sequence[ast.expr]], ast.expr | None]
+    access: Callable[[str], ast.expr]
 
     def inside(self, node: Node) -> TorchBody:
         body = super().inside(node)
         assert isinstance(body, TorchBody)
         body.layers = self.layers.inside.get(node.name, Layers())
-        body.device, body.call_of = self.device, self.call_of
+        body.device, body.call_of, body.access = self.device, self.call_of, self.access
         body.target = replace(self.target, call=partial(self.call_of, body.layers))
         return body
 
@@ -307,7 +377,7 @@ class TorchBody(Body):
             going.append(self.namer.variable(label))
             self.lines += source.assign(going[-1], value, depth=self.depth)
         module = self.namer.variable(node.op.path)
-        self.lines.append(f"{indent}for {module} in {source.text(access(node.op.path, '_modules'))}:")
+        self.lines.append(f"{indent}for {module} in {source.text(self.access(node.op.path))}:")
         made = ast.Call(name(module), [*(name(g) for g in going), *given], [])
         self.lines += source.assign(", ".join(going), made, depth=self.depth + 1)
         if count == 1:

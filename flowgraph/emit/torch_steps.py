@@ -33,8 +33,9 @@ def write_optimizer(header: Header) -> list[str]:
         frozen = literal(header.frozen, "torch", lambda size: ast.Constant(size.value))
         lines += [
             *source.assign("frozen", frozen),
-            "    for name, parameter in model.named_parameters():",
-            "        parameter.requires_grad_(name not in frozen)",
+            "    state = model.state_dict(keep_vars=True)",
+            "    for name in frozen:",
+            "        state[name].requires_grad_(False)",
         ]
     if header.frozen or optimiser.schedule is not None:
         lines.append(f"    params = {params}")

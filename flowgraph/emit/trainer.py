@@ -24,15 +24,21 @@ LOCALS = ("value", "grads", "new", "losses", "batches", "rows", "per_epoch", "ep
 
 
 def write_trainer(
-    header: Header, inputs: Sequence[str], real: str, convert: Sequence[str], modes: Modes
+    header: Header,
+    inputs: Sequence[str],
+    real: str,
+    convert: Sequence[str],
+    modes: Modes,
+    packs: tuple[str, str] | None = None,
 ) -> list[str]:
     """The class as lines.
 
     inputs: what `step` takes, by name. real: the dtype of the parameters. convert: the
     statements that make the inputs arrays, two levels deep. modes: what `loss_and_grad` is given
-    besides.
+    besides. packs: the functions that lay parameters out in arrays, and give them by name, if the
+    Trainer keeps them so.
     """
-    writer = _Trainer(header, inputs, real, modes)
+    writer = _Trainer(header, inputs, real, modes, packs)
     methods = [
         writer.init(),
         writer.views("params", "parameters"),
@@ -42,14 +48,23 @@ def write_trainer(
         writer.batches() if inputs else [],
         writer.state(),
         writer.load_state(),
+        writer.by_name(),
         writer.update(),
     ]
     return [*writer.head(), *(line for method in methods if method for line in ("", *method))]
 
 
 class _Trainer:
-    def __init__(self, header: Header, inputs: Sequence[str], real: str, modes: Modes) -> None:
+    def __init__(
+        self,
+        header: Header,
+        inputs: Sequence[str],
+        real: str,
+        modes: Modes,
+        packs: tuple[str, str] | None,
+    ) -> None:
         assert header.training is not None
+        self.pack, self.unpack = packs or ("", "")
         self.modes = modes
         self.header, self.inputs, self.real = header, list(inputs), real
         self.optimiser = header.training.optimiser
@@ -105,9 +120,7 @@ class _Trainer:
         arrays = ast.parse(f'{{"params": self._params{kept}}}', mode="eval").body
         return [
             *source.signature("__init__", ["self", "params", *defaults], depth=1),
-            "        self._params = {",
-            f"            name: np.array(params[name], dtype={self.real}) for name in PARAMS",
-            "        }",
+            *self._copied(),
             *buffers,
             *(f"        self._{slot} = {zeros}" for slot in slots),
             *source.assign("self._arrays", arrays, depth=2),
@@ -115,14 +128,29 @@ class _Trainer:
             *(f"        self._{n} = {n}" for n in values),
         ]
 
-    @staticmethod
-    def views(title: str, what: str) -> list[str]:
+    def _copied(self) -> list[str]:
+        """The statement that copies the parameters."""
+        if not self.pack:
+            copied = f"name: np.array(params[name], dtype={self.real}) for name in PARAMS"
+            return ["        self._params = {", f"            {copied}", "        }"]
+        copied = f"name: np.array(w, dtype={self.real}) for name, w in {self.pack}(params).items()"
+        line = f"        self._params = {{{copied}}}"
+        if len(line) <= source.WIDTH:
+            return [line]
+        return ["        self._params = {", f"            {copied}", "        }"]
+
+    def _named(self, arrays: str) -> str:
+        """Arrays by the names of parameters, as an expression."""
+        return f"{self.unpack}({arrays})" if self.unpack else arrays
+
+    def views(self, title: str, what: str) -> list[str]:
         """The property of this name."""
+        held = self._named("self._params") if title == "params" else f"self._{title}"
         return [
             "    @property",
             f"    def {title}(self):",
             f'        """The {what} by name, as views that cannot be written to."""',
-            f"        views = {{name: w.view() for name, w in self._{title}.items()}}",
+            f"        views = {{name: w.view() for name, w in {held}.items()}}",
             "        for view in views.values():",
             "            view.flags.writeable = False",
             "        return views",
@@ -132,7 +160,8 @@ class _Trainer:
 
     def step(self) -> list[str]:
         value, grads, new = (self.local[n] for n in ("value", "grads", "new"))
-        made = call("loss_and_grad", attribute("self._params"), *(name(i) for i in self.inputs))
+        function = "packed_loss_and_grad" if self.pack else "loss_and_grad"
+        made = call(function, attribute("self._params"), *(name(i) for i in self.inputs))
         rng, results, kept = [], f"{value}, {grads}", []
         if self.modes.buffers:
             made.keywords.append(ast.keyword("buffers", attribute("self._buffers")))
@@ -211,24 +240,39 @@ class _Trainer:
 
     # -- what does not
 
-    @staticmethod
-    def state() -> list[str]:
+    def state(self) -> list[str]:
         return [
             "    def state(self):",
             '        """Copies of all that a later run needs to go on from here, by name."""',
             '        found = {"step": np.array(self._t)}',
-            "        for kind, arrays in self._arrays.items():",
+            f"        for kind, arrays in {self._by_name()}:",
             '            found |= {f"{kind}/{name}": a.copy() for name, a in arrays.items()}',
             "        return found",
         ]
 
-    @staticmethod
-    def load_state() -> list[str]:
+    def _by_name(self) -> str:
+        """The kinds of arrays that a state has, each by name."""
+        return "self._by_name()" if self.unpack else "self._arrays.items()"
+
+    def by_name(self) -> list[str]:
+        """The method that gives them, where they are kept packed."""
+        if not self.unpack:
+            return []
+        lines = ["    def _by_name(self):", '        """The arrays of a state by kind and name, as views."""']
+        if not self.modes.buffers:
+            return [*lines, f"        return [(k, {self.unpack}(a)) for k, a in self._arrays.items()]"]
+        return [
+            *lines,
+            "        arrays = self._arrays.items()",
+            f'        return [(k, a if k == "buffers" else {self.unpack}(a)) for k, a in arrays]',
+        ]
+
+    def load_state(self) -> list[str]:
         return [
             "    def load_state(self, state):",
             '        """Go on from where `state` was taken."""',
             '        self._t = int(state["step"])',
-            "        for kind, arrays in self._arrays.items():",
+            f"        for kind, arrays in {self._by_name()}:",
             "            for name, array in arrays.items():",
             '                array[...] = state[f"{kind}/{name}"]',
         ]

@@ -47,6 +47,18 @@ def find_target(scope: Scope, name: str) -> Target | None:
     return None
 
 
+def lacking_in_file(scope: Scope, name: str) -> tuple[str, str, list[str]] | None:
+    """Of `lib.f` where no block is called so: `lib`, `f`, and what there is; None where no file is meant."""
+    head, _, rest = name.partition(".")
+    path, symbol = head, scope.find_callable(head)
+    while symbol is not None and symbol.kind == "file" and rest:
+        head, _, rest = rest.partition(".")
+        if head not in symbol.value:
+            return path, head, sorted(symbol.value)
+        path, symbol = f"{path}.{head}", symbol.value[head]
+    return None
+
+
 def signature(block: BlockStmt) -> str:
     """`residual(x, width)`, as messages show it."""
     parts = [p.name if p.default is None else f"{p.name}=..." for p in block.params]

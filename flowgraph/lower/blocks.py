@@ -12,10 +12,11 @@ from typing import Any
 
 from ..errors import Diagnostics, Span, shorten
 from ..graph import Graph, Result
+from ..ops import OPS
 from ..ops.control import Call as CallOp
 from ..passes.infer import InferTypes
 from ..syntax import BlockStmt, Call, RepeatStmt, Stmt, TypeExpr, Wildcard
-from ..types import Dim, TensorType, Unknown, describe
+from ..types import Dim, TensorType, TupleType, Unknown, describe
 from .constants import static_value
 from .order import in_order
 from .scope import Scope
@@ -123,6 +124,18 @@ def run_body(
             "E0207", f"the block `{shorten(title)}` returns nothing", span, "called here", help=cure
         )
         raise Skip
+    typed = _typed(child, returned, title)
+    if _spread(child, returned, typed, by_name=results is not None):
+        typed = _typed(child, returned, title)
+    operands = [child.captured[name] for name in typed.inputs]
+    single = hint if len(returned.nodes) == 1 else None
+    path = child.layer.name if child.layer is not None else child.prefix
+    path = path if child.params else ""
+    return scope.add(CallOp(graph=typed, path=path), operands, hint=single, span=span), returned
+
+
+def _typed(child: Scope, returned: Returned, title: str) -> Graph:
+    """The typed graph of a body, its inputs what it takes from outside. Raises Skip."""
     graph = Graph(title, sizes=scope_sizes(child))
     for name in in_order(child):
         graph.add(child.nodes[name])
@@ -130,17 +143,35 @@ def run_body(
         Result("output", label, node, span=at)
         for node, label, at in zip(returned.nodes, returned.labels, returned.spans, strict=True)
     ]
-    taken = list(child.captured)
-    graph.close(taken, (), (), outputs)
+    graph.close(list(child.captured), (), (), outputs)
     before = child.found.outer.error_count if isinstance(child.found, ToldFromOutside) else 0
     typed = InferTypes(child.found).run(graph)
     if isinstance(child.found, ToldFromOutside) and child.found.outer.error_count > before:
         raise Skip
-    operands = [child.captured[name] for name in taken]
-    single = hint if len(outputs) == 1 else None
-    path = child.layer.name if child.layer is not None else child.prefix
-    path = path if child.params else ""
-    return scope.add(CallOp(graph=typed, path=path), operands, hint=single, span=span), returned
+    return typed
+
+
+def _spread(child: Scope, returned: Returned, typed: Graph, *, by_name: bool) -> bool:
+    """Return several values one by one where the only value returned is several; whether it was so.
+
+    by_name: whether what is returned is to have its name. Reports E0310 and raises Skip where it is,
+    or stands among others.
+    """
+    several = [i for i, node in enumerate(returned.nodes) if isinstance(typed[node].type, TupleType)]
+    if not several:
+        return False
+    (node, *others), span = returned.nodes, returned.spans[several[0]]
+    type = typed[returned.nodes[several[0]]].type
+    assert isinstance(type, TupleType)
+    count = len(type.items)
+    if others or by_name:
+        cure = "give each a name first: `a, b = ...`"
+        child.found.report("E0310", "one value is needed here", span, f"this is {count} values", help=cure)
+        raise Skip
+    returned.nodes = [child.add(OPS["item"](index=i, count=count), [node], span=span) for i in range(count)]
+    returned.labels = [f"result_{i}" if i else "result" for i in range(count)]
+    returned.spans = [span] * count
+    return True
 
 
 def scope_sizes(scope: Scope) -> list[str]:

@@ -6,6 +6,7 @@ Assumes the operation's declaration is the signature: operands first, then attrs
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -156,7 +157,8 @@ def _attr_values(
 def attr_value(owner: str, attr: Attr, expr: Expr, lookup: Lookup, found: Diagnostics) -> Any:
     """The static value of an attr, checked against its kind. Raises Skip after an error."""
     value = evaluate(expr, lookup, found)
-    return convert(owner, attr, value, expr.span, found)
+    places = [item.span for item in expr.items] if isinstance(expr, ListExpr) else []
+    return convert(owner, attr, value, expr.span, found, places)
 
 
 WORDS = {
@@ -189,11 +191,16 @@ EXAMPLES = {
 }
 
 
-def convert(owner: str, attr: Attr, value: Any, span: Span, found: Diagnostics) -> Any:
-    """A static value as the attr's kind. Reports E0404 and raises Skip where it is not one."""
+def convert(
+    owner: str, attr: Attr, value: Any, span: Span, found: Diagnostics, places: Sequence[Span] = ()
+) -> Any:
+    """A static value as the attr's kind. Reports E0404 and raises Skip where it is not one.
+
+    places: of the entries, where it is a list.
+    """
     value = _known(value)
     kind = attr.kind.removesuffix(" | None")
-    result = _converted(kind, value, span, found)
+    result = _converted(kind, value, span, found, places)
     if result is None:
         found.report(
             "E0404",
@@ -215,7 +222,7 @@ def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _converted(kind: str, value: Any, span: Span, found: Diagnostics) -> Any:
+def _converted(kind: str, value: Any, span: Span, found: Diagnostics, places: Sequence[Span]) -> Any:
     if kind == "float":
         return value if _is_int(value) or isinstance(value, float) else None
     if kind in ("int", "Axis"):
@@ -233,7 +240,8 @@ def _converted(kind: str, value: Any, span: Span, found: Diagnostics) -> Any:
     if kind in ("Axes", "Ints", "Shape", "PerAxis", "Padding"):
         items = value if isinstance(value, list) else [value]
         if kind == "Shape":
-            return tuple(whole(v, span, found, least=-1) for v in items)
+            spans = places if len(places) == len(items) else [span] * len(items)
+            return tuple(whole(v, at, found, least=-1) for v, at in zip(items, spans, strict=True))
         numbers = tuple(_known(v) for v in items)
         if not all(_is_int(v) for v in numbers):
             return None

@@ -20,7 +20,7 @@ from ..passes.infer import report_mismatch, report_unknown
 from ..syntax import Binary, Call, Expr, Index, ListExpr, Member, Name, Number, Pipe, Slice, String, Unary
 from ..types import REAL, Dim, Mismatch, NotYetKnown, TensorType
 from .ambient import ambient_operands
-from .apply import Target, applied, bound_to, call_block, find_target, finish_call
+from .apply import Target, applied, bound_to, call_block, find_target, finish_call, lacking_in_file
 from .blocks import Definition
 from .calls import bind
 from .constants import static_value
@@ -302,9 +302,18 @@ class Expressions:
         cure = self.scope.found.closest(call.func, [*known, *self.scope.callables])
         labels: list[tuple[Span | None, str]] = []
         what = f"there is no operation `{shorten(call.func)}`"
+        lacking = lacking_in_file(self.scope, call.func)
         if symbol is not None:
             what = f"`{shorten(call.func)}` is not an operation"
-            labels = [(symbol.span, f"`{shorten(symbol.name)}` is {article(symbol.kind)}")]
+            labels = [(symbol.span, f"`{shorten(symbol.name)}` is {_said(symbol)}")]
+            if self.scope.parent is not None and not cure:
+                cure = "a block calls an operation or a block that it is given by name, such as `f(x, relu)`"
+        elif lacking is not None:
+            file, name, blocks = lacking
+            what = f"`{shorten(file)}` has no block `{shorten(name)}`"
+            some = ", ".join(f"`{shorten(b)}`" for b in blocks[:8]) + (", ..." if len(blocks) > 8 else "")
+            cure = self.scope.found.closest(name, blocks)
+            cure = cure or (f"it has {some}" if blocks else "the file makes no blocks")
         elif "." in call.func:
             alias = shorten(call.func.partition(".")[0])
             cure = cure or f'blocks of another file come by `use "blocks.flow" as {alias}`'
@@ -352,3 +361,8 @@ class Expressions:
             name = f"{path}.{parameter.name}"
             made.append(self.scope.add_param(name, type, init, place, help=help, leaf=leaf))
         return made
+
+
+def _said(symbol: Symbol) -> str:
+    """What a name stands for, in words: `3`, `an input`."""
+    return shown(symbol.value) if symbol.kind in ("size", "const") else article(symbol.kind)

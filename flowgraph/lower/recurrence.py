@@ -272,6 +272,8 @@ def unwrapped(step: Graph) -> Graph:
     if len(slots) != len(call.operands) or set(slots) != set(step.inputs):
         return step
     inner: Graph = call.op.graph
+    if any(isinstance(inner[r.node].type, TupleType) for r in inner.results):
+        return step  # its one result is several values, which are taken apart out here
     nodes = [step[r.node] for r in step.results]
     outputs = [inner.results[n.op.index if n.op.name == "item" else 0].node for n in nodes]
     out = inner.like()

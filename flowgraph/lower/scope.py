@@ -160,6 +160,9 @@ class Scope:
             )
             raise Skip
         cure = self.found.closest(name, chain(self.symbols, self.later, CONSTANTS))
+        cure = cure or self.found.closest(
+            name, chain(self.callables, (n for n, op in OPS.items() if op.group))
+        )
         self.found.report(
             "E0101",
             f"`{shorten(name)}` is not defined",
@@ -306,20 +309,15 @@ class Scope:
                 help=help or "give one of the two statements another name",
             )
             raise Skip
-        head, *inner = name.split(".")
-        if inner and inner[0] in MODULE_NAMES:
-            head = inner[0]
-        if self.parent is None and (head in MODULE_NAMES or head in KEYWORDS):
-            keeper = (
-                "a word of Python" if head in KEYWORDS else "a name that torch modules keep for themselves"
-            )
-            what = "this" if head == name else f"the statement that makes `{name}`"
+        kept = next((part for part in name.split(".") if part in MODULE_NAMES), None)
+        if self.parent is None and kept is not None:
+            what = "this" if kept == name else f"the statement that makes `{name}`"
             self.found.report(
                 "E0602",
                 f"a parameter cannot be named `{name}`",
                 span,
-                f"`{head}` is {keeper}",
-                help=f"name {what} differently, such as `{head}_`",
+                f"`{kept}` is a name that torch modules keep for themselves",
+                help=f"name {what} differently, such as `{kept}_`",
             )
             raise Skip
         self.params[name] = span

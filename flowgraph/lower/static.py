@@ -308,7 +308,8 @@ def _in_range(value: Any) -> Any:
 def whole(value: Any, span: Span, found: Diagnostics, *, least: int = 0, what: str = "a size") -> Dim:
     """A static value as a size, with the place it comes from if it has one.
 
-    Raises Skip after reporting E0302 or E0901 unless it is whole, at least `least` and not huge.
+    Raises Skip after reporting E0302 or E0901 unless it is whole, at least `least` and not huge. least: -1
+    where an operation takes that for a size that follows, which few do and no message need mention.
     """
     if isinstance(value, float) and value.is_integer() and abs(value) < MAX_WHOLE:
         value = int(value)
@@ -321,7 +322,7 @@ def whole(value: Any, span: Span, found: Diagnostics, *, least: int = 0, what: s
             return value
         found.report(
             "E0302",
-            f"{what} must be at least {least}",
+            f"{what} must be at least {max(least, 0)}",
             span,
             f"this is {value}, which is negative",
             help="change the numbers it is made of",
@@ -336,7 +337,7 @@ def whole(value: Any, span: Span, found: Diagnostics, *, least: int = 0, what: s
     if value < least:
         found.report(
             "E0302",
-            f"{what} must be at least {least}",
+            f"{what} must be at least {max(least, 0)}",
             span,
             f"this is {value}",
             help="change the numbers it is made of",

@@ -4,6 +4,7 @@ from . import (  # noqa: F401
     activation,
     ambient,
     arithmetic,
+    assemble,
     attention,
     axes,
     batch_standardize,

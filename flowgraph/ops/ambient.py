@@ -51,6 +51,7 @@ class Stream(NonDifferentiable):
     operands = ("key",)
     path: Ints
     latex = "{key}"
+    unsaid = ("path",)
 
     def wants(self, types: Sequence[Any]) -> list[Any]:
         return [None]

@@ -77,7 +77,8 @@ class Mul(Binary):
     """The product, entry by entry; written `a * b`."""
 
     formula = "a b"
-    latex = r"{a} \cdot {b}"
+    latex = "{a} {b}"
+    latex_of_arrays = r"{a} \odot {b}"
     numpy = "a * b"
     torch = "a * b"
     example = "s = a * b"
@@ -361,7 +362,6 @@ class Where(Elementwise):
     group = "elementwise"
     operands = ("condition", "a", "b")
     formula = "a if condition else b"
-    latex = r"({a} \;\mathrm{{where}}\; {condition} \;\mathrm{{else}}\; {b})"
     numpy = "np.where(condition, a, b)"
     torch = "torch.where(condition, a, b)"
     samples = [

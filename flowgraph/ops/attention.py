@@ -93,7 +93,6 @@ class AttentionWeights(Op):
     operands = ("scores", "mask?")
     causal: bool = False
     formula = "softmax over what may be looked at, else 0"
-    latex = r"\mathrm{{softmax}}({scores})"
     numpy = attention_weights
     torch = attention_weights_torch
     bounds = (0.0, 1.0)
@@ -160,8 +159,14 @@ def masked_causal_attention_torch(q, k, v, mask, scale=None):
     later = later.triu(1)
     is_bool = mask.dtype == torch.bool
     mask = mask & ~later if is_bool else mask.masked_fill(later, -torch.inf)
-    given = {"attn_mask": mask, "scale": scale, "enable_gqa": q.dim() > 2}
-    return F.scaled_dot_product_attention(q, k, v, **given)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+
+
+def masked_causal_grouped_attention_torch(q, k, v, mask, scale=None):
+    """The same attention where groups of heads of q share one of k and v."""
+    count = q.shape[-3] // k.shape[-3]
+    k, v = (x.repeat_interleave(count, dim=-3) for x in (k, v))
+    return masked_causal_attention_torch(q, k, v, mask, scale)
 
 
 CURE = "q is [.., T, d], k [.., S, d], v [.., S, e]; the axes in front are heads"
@@ -182,7 +187,6 @@ class Attention(Composite):
     causal: bool = False
     scale: float | None = None
     formula = "softmax(scale q kᵀ + mask) v"
-    latex = r"\mathrm{{softmax}}\left({q} {{{k}}}^T / \sqrt{{d}}\right) {v}"
     samples = [
         Sample(real(3, 4), real(5, 4), real(5, 2)),
         Sample(real(2, 3, 4), real(2, 3, 4), real(2, 3, 4), causal=True),
@@ -267,12 +271,16 @@ class Attention(Composite):
         if target == "numpy":
             return grouped_attention if grouped else attention
         if len(types) > 3 and self.causal:
-            return masked_causal_attention_torch
+            return masked_causal_grouped_attention_torch if grouped else masked_causal_attention_torch
         mask = ""
         if len(types) > 3:  # PyTorch's masks have two axes at least
             mask = ", attn_mask=mask[None]" if types[3].rank == 1 else ", attn_mask=mask"
-        shared = ", enable_gqa=True" if grouped else ""
-        return f"F.scaled_dot_product_attention(q, k, v{mask}, is_causal=causal, scale=scale{shared})"
+        rows = "q, k, v"
+        if grouped:  # `enable_gqa` would want PyTorch 2.5
+            each = product(types[0].shape[-3:-2]).divide(product(types[1].shape[-3:-2]))
+            count = "q.shape[-3] // k.shape[-3]" if each is None or each.value is None else each
+            rows = ", ".join(["q", *(f"{x}.repeat_interleave({count}, dim=-3)" for x in "kv")])
+        return f"F.scaled_dot_product_attention({rows}{mask}, is_causal=causal, scale=scale)"
 
     def batch(self, b: Batching, values: Sequence[Value], types: Sequence[TensorType]) -> Value:
         rows = [b.spread(v, t) for v, t in zip(values[:3], types[:3], strict=True)]

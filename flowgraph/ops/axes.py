@@ -17,6 +17,7 @@ class Unsqueeze(Rearrangement):
     axis: Axes
     formula = "x with an axis of size 1"
     latex = "{x}"
+    unsaid = ("axis",)
     samples = [
         Sample(real(3), axis=0),
         Sample(real(3), axis=-1),
@@ -61,6 +62,7 @@ class Squeeze(Rearrangement):
     axis: Axes = None
     formula = "x without axes of size 1"
     latex = "{x}"
+    unsaid = ("axis",)
     numpy = "np.squeeze(x, axis=axis)"
     torch = "torch.squeeze(x, dim=axis)"
     samples = [
@@ -109,7 +111,6 @@ class Permute(Rearrangement):
 
     axes: Axes
     formula = "x with its axes in this order"
-    latex = "{{{x}}}^T"
     samples = [
         Sample(real(2, 3), axes=(1, 0)),
         Sample(real(2, 3, 4), axes=(2, 0, 1)),
@@ -129,6 +130,12 @@ class Permute(Rearrangement):
 
     def canonical(self, types: Sequence[Any]) -> Op:
         return self.with_attrs(axes=self._order(types[0].rank))
+
+    def notation(self, types: Sequence[Any]) -> str:
+        return "{{{x}}}^T" if self._order(types[0].rank) == (-1, -2) else self.latex
+
+    def said(self, types: Sequence[Any]) -> dict[str, Any]:
+        return {} if self._order(types[0].rank) == (-1, -2) else super().said(types)
 
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         (x,) = types

@@ -20,6 +20,7 @@ Derivatives are written in graph nodes through `Value` and `fn`, so they have de
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..graph import Graph
+from ..mathnames import latex_word
 from ..types import (
     BOOL,
     REAL,
@@ -125,6 +127,14 @@ class Op(Declared):
     formula: ClassVar[str] = ""
     """The mathematics in one line of plain text, for `flowc ops`."""
     latex: ClassVar[str] = ""
+    """The mathematics in LaTeX, `{x}` standing for the operand or setting x, as `formula_read` reads it; the
+    function of that name where a class says nothing."""
+    latex_of_arrays: ClassVar[str] = ""
+    """The same where no operand is a single number, if it is another."""
+    called: ClassVar[str] = ""
+    """The LaTeX of the function of its name."""
+    unsaid: ClassVar[tuple[str, ...]] = ()
+    """Settings that no formula needs to say: its parameters, or the shapes, show them."""
     numpy: ClassVar[Any] = None
     torch: ClassVar[Any] = None
     torch_module: ClassVar[str] = ""
@@ -158,6 +168,9 @@ class Op(Declared):
             raise OpDefinitionError(f"operation {cls.name} is declared twice")
         if not (cls.__doc__ and cls.__dict__.get("__doc__")):
             raise OpDefinitionError(f"operation {cls.name} has no docstring")
+        inherited = cls.called if "latex" not in cls.__dict__ else ""
+        cls.called = _called(cls)
+        cls.latex = cls.called if cls.latex in ("", inherited) else cls.latex
         OPS[cls.name] = cls
 
     def bindings(self) -> dict[str, Any]:
@@ -216,9 +229,10 @@ class Op(Declared):
         return []
 
     def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
-        """Of the sizes of its operands: what must be at least which number, and why, in words.
+        """Of the sizes of its operands: what must be at least which number, and what for, in words.
 
-        Asked where types are known; what only data tell is required of them.
+        Asked where types are known; what only data tell is required of them, as "T must be at least 3"
+        and the words. That no size of its result is negative need not be said.
         """
         return []
 
@@ -233,6 +247,26 @@ class Op(Declared):
     def kept(self, buffers: Mapping[int, Value], *xs: Value) -> Mapping[int, Value]:
         """What it makes of its buffers in training, by slot; given as they are by then."""
         return {}
+
+    # -- formulas
+
+    def notation(self, types: Sequence[Any]) -> str:
+        """Its LaTeX for operands of these types."""
+        arrays = self.latex_of_arrays and all(t.rank for t in types)
+        return self.latex_of_arrays if arrays else self.latex
+
+    def said(self, types: Sequence[Any]) -> dict[str, Any]:
+        """The settings that a formula must say: those that are not the default.
+
+        An axis is not worth a word where there is only one.
+        """
+        single = all(isinstance(t, TensorType) and t.rank <= 1 for t in types)
+        return {
+            a.name: getattr(self, a.name)
+            for a in self.attrs
+            if a.name not in self.unsaid and not (single and a.kind in ("Axis", "Axes"))
+            if getattr(self, a.name) not in (a.default, None)
+        }
 
     # -- for warnings
 
@@ -288,9 +322,14 @@ class Op(Declared):
         known = {name: concrete(value, sizes) for name, value in self.bindings().items()}
         known |= bind_operands(self, arrays)
         if not isinstance(form, str):
-            names = inspect.signature(form).parameters
-            return form(**{n: known[n] for n in names if n in known})
+            return form(**{n: known[n] for n in _arguments(form) if n in known})
         return _compiled(form, tuple(known), inspect.getmodule(type(self)))(**known)
+
+
+@functools.cache
+def _arguments(form: Callable[..., Any]) -> tuple[str, ...]:
+    """What a form that is a function takes, by name."""
+    return tuple(inspect.signature(form).parameters)
 
 
 def bind_operands(op: Op, values: Sequence[Any]) -> dict[str, Any]:
@@ -323,6 +362,13 @@ def concrete(value: Any, sizes: Mapping[str, int]) -> Any:
     if isinstance(value, tuple):
         return tuple(concrete(v, sizes) for v in value)
     return value
+
+
+def _called(cls: type[Op]) -> str:
+    """The LaTeX of a function that has no notation of its own."""
+    given = [o.strip("*") for o in cls.operands if not o.endswith("?")]
+    places = ", ".join(f"{{{o}}}" for o in given if o not in (*cls.params, *cls.ambient))
+    return rf"\operatorname{{{{{latex_word(cls.name)[8:-1]}}}}}({places})"
 
 
 def _snake(name: str) -> str:

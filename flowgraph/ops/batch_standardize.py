@@ -63,7 +63,6 @@ class BatchStandardize(Op):
     operands = ("x", "train", "running_mean", "running_var")
     ambient = ("train",)
     eps: float = 1e-5
-    latex = r"\mathrm{{standardize}}({x})"
     numpy = batch_standardized
     torch = batch_standardized_torch
     samples = [

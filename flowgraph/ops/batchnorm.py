@@ -124,7 +124,7 @@ class Normalises(Op, abstract=True):
 class BatchnormOverBatch(Normalises, Composite):
     """Batch normalisation of a batch [N, C, ...]: what `batchnorm` becomes over one."""
 
-    latex = r"\mathrm{{batchnorm}}({x})"
+    unsaid = ("momentum", "affine")
     numpy = batchnorm
     samples = [
         Sample(real(5, 3), TRAIN, buffer(3), buffer(3), real(3), real(3)),
@@ -173,7 +173,7 @@ class Batchnorm(Normalises):
 
     group = "layers"
     formula = "(x - mean x) / √(var x + eps) weight + bias, over the batch for each channel"
-    latex = r"\mathrm{{batchnorm}}({x})"
+    unsaid = ("momentum", "affine")
     numpy = batchnorm_alone
     samples = [
         Sample(real(3), MODE, buffer(3), buffer(3), real(3), real(3)),

@@ -178,7 +178,8 @@ class RnnCell(Cell):
 
     nonlinearity: str = "tanh"
     formula = "tanh(W_ih x + b_ih + W_hh h + b_hh)"
-    latex = r"\tanh({weight_ih} {x} + {weight_hh} {h} + b)"
+    latex = r"\tanh({weight_ih} {x} + {bias_ih} + {weight_hh} {h} + {bias_hh})"
+    unsaid = ("bias",)
     module = "nn.RNNCell"
     numpy = rnn_cell
     samples = [
@@ -190,6 +191,9 @@ class RnnCell(Cell):
         Sample(real(3), real(2), real(2, 3), real(2, 2), bias=False, nonlinearity="sigmoid"),
     ]
     example = "h2 = rnn_cell(x, h)"
+
+    def notation(self, types: Sequence[Any]) -> str:
+        return self.latex if self.nonlinearity == "tanh" and len(types) == 6 else self.called
 
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         if self.nonlinearity not in ("tanh", "relu"):
@@ -243,7 +247,7 @@ class GruCell(Cell):
     """
 
     formula = "n + z (h - n), n = tanh(n_x + r n_h), r = σ(r_x + r_h), z = σ(z_x + z_h)"
-    latex = r"\mathrm{{GRU}}({x}, {h})"
+    unsaid = ("bias",)
     module = "nn.GRUCell"
     gates = 3
     numpy = gru_cell
@@ -292,7 +296,7 @@ class LstmCell(Cell):
 
     operands = ("x", "h", "c", "weight_ih", "weight_hh", "bias_ih?", "bias_hh?")
     formula = "o tanh(c') and c' = f c + i g, with i, f, o = σ(W x + U h + b), g = tanh(W x + U h + b)"
-    latex = r"\mathrm{{LSTM}}({x}, {h}, {c})"
+    unsaid = ("bias",)
     module = "nn.LSTMCell"
     torch_call = "x, (h, c)"
     gates = 4

@@ -120,10 +120,16 @@ class CrossEntropy(ClassLoss):
     """The cross-entropy of softmax(z), z being logits, with a label or with probabilities."""
 
     formula = "-ln softmax(z)_y, or -Σ_k y_k ln softmax(z)_k for probabilities y"
-    latex = r"-\ln\, \mathrm{{softmax}}({z})_{{{y}}}"
+    latex = r"-\ln(\operatorname{{softmax}}({z})_{{{y}}})"
     unmeant = {"softmax": ("it takes logits, and applies softmax itself", "leave the softmax out")}
     samples = [*ClassLoss.samples, Sample(real(3), real(3, low=0)), Sample(real(2, 3), real(2, 3, low=0))]
     bad_samples = [*ClassLoss.bad_samples, Sample(real(3), real(4)), Sample(real(3), real())]
+
+    def notation(self, types: Sequence[Any]) -> str:
+        z, y = types
+        if z.rank == y.rank == 1:
+            return r"-\sum {y} \odot \ln(\operatorname{{softmax}}({z}))"
+        return super().notation(types)
 
     def agree(self, u: Unifier, z: TensorType, y: TensorType) -> None:
         if y.elem.kind == "real" and y.rank:
@@ -202,7 +208,7 @@ class KlDiv(ClassLoss):
 
     operands = ("h", "y")
     formula = "Σ_k y_k (ln y_k - h_k)"
-    latex = r"\sum {y} (\ln {y} - {h})"
+    latex = r"\sum {y} \odot (\ln({y}) - {h})"
     unmeant = {"softmax": ("it takes log-probabilities", "use `log_softmax`")}
     numpy = kl_div
     torch = 'torch.sum(F.kl_div(h, y, reduction="none"), dim=-1)'

@@ -113,7 +113,6 @@ class Windows(LinearMap):
     padding: Padding = 0
     dilation: PerAxis = 1
     formula = "y_ckp = x_c,(stride p + dilation k - padding)"
-    latex = r"\mathrm{{windows}}({x})"
     numpy = windows
     torch = windows_torch
     samples = [
@@ -176,7 +175,6 @@ class SumWindows(LinearMap):
     padding: Padding = 0
     dilation: PerAxis = 1
     formula = "x_c,i = Σ w_ckp over k and p with i = stride p + dilation k - padding"
-    latex = r"\sum {w}"
     numpy = sum_windows
     torch = sum_windows_torch
     samples = [

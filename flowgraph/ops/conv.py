@@ -122,7 +122,8 @@ class Convolution(ConvLayer, abstract=True):
     groups: int = 1
     bias: bool = True
     formula = "y_o,p = bias_o + Σ_c,k weight_o,c,k x_c,(stride p + dilation k - padding)"
-    latex = "{{{weight}}} * {x}"
+    latex = r"{weight} \ast {x} + {bias}"
+    unsaid = ("out_channels", "kernel_size", "bias")
     numpy = conv
 
     def window(self) -> Window:

@@ -61,7 +61,6 @@ class Conv(ConvMap):
 
     operands = ("x", "weight")
     formula = "y_o,p = Σ_c,k weight_o,c,k x_c,(stride p + dilation k - padding)"
-    latex = "{{{weight}}} * {x}"
     numpy = conv
     samples = [
         Sample(real(2, 5), real(3, 2, 3)),
@@ -191,7 +190,6 @@ class ConvInput(ConvMap):
     operands = ("y", "weight")
     sizes: Sizes
     formula = "x_c,i = Σ weight_o,c,k y_o,p over o, p and k with i = stride p + dilation k - padding"
-    latex = r"{{{weight}}}^T * {y}"
     numpy = conv_input
     samples = [
         Sample(real(3, 3), real(3, 2, 3), sizes=(Dim.of(5),)),
@@ -305,7 +303,6 @@ class ConvWeight(ConvMap):
     operands = ("x", "y")
     kernel: Ints
     formula = "weight_o,c,k = Σ_p y_o,p x_c,(stride p + dilation k - padding)"
-    latex = "{y} * {x}"
     numpy = conv_weight
     torch = conv_weight_torch
     samples = [

@@ -51,7 +51,7 @@ class ConvTranspose2d(ConvLayer):
     bias: bool = True
     dilation: PerAxis = 1
     formula = "y_o,i = bias_o + Σ weight_c,o,k x_c,p over c, p and k with i = stride p + dilation k - padding"
-    latex = r"{{{weight}}}^T * {x}"
+    unsaid = ("out_channels", "kernel_size", "bias")
     numpy = conv_transpose
     samples = [
         Sample(real(2, 3, 2), real(2, 3, 2, 2), real(3), out_channels=Dim.of(3), kernel_size=2, stride=2),
@@ -135,8 +135,7 @@ class ConvTranspose2d(ConvLayer):
         return TensorType(REAL, (*u.shape(x.shape[: -self.count - 1]), Dim.of(self.out_channels), *sizes))
 
     def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
-        why = f"{{}} must be at least 1 for `{self.name}` to leave something"
-        return [(size, 1, why.format(size)) for size in self.sizes(types[0].shape)]
+        return [(size, 1, f"for `{self.name}` to leave something") for size in self.sizes(types[0].shape)]
 
     def form(self, target: str, types: Sequence[Any]) -> Any:
         if target == "numpy":

@@ -44,6 +44,7 @@ class Zeros(Filled):
 
     formula = "0"
     latex = "0"
+    unsaid = ("shape",)
     numpy = "np.zeros(shape, dtype=real)"
     torch = "torch.zeros(shape, dtype=real)"
     example = "c = zeros([3])"
@@ -54,6 +55,7 @@ class Ones(Filled):
 
     formula = "1"
     latex = "1"
+    unsaid = ("shape",)
     numpy = "np.ones(shape, dtype=real)"
     torch = "torch.ones(shape, dtype=real)"
     example = "c = ones([3])"
@@ -65,7 +67,8 @@ class Full(Filled):
     shape: Shape
     value: float
     formula = "value"
-    latex = r"\mathrm{{full}}"
+    latex = "{value}"
+    unsaid = ("shape",)
     numpy = "np.full(shape, value, dtype=real)"
     torch = "torch.full(shape, value, dtype=real)"
     samples = [Sample(shape=(2, 3), value=1.5), Sample(shape=(), value=-1)]
@@ -80,6 +83,7 @@ class Eye(Creator):
     m: Size | None = None
     formula = "1 at i = j, else 0"
     latex = "I"
+    unsaid = ("n",)
     samples = [Sample(n=Dim.of(3)), Sample(n=Dim.of(2), m=Dim.of(4))]
     bad_samples = [Sample(n=Dim.of(-1))]
     example = "c = eye(3)"
@@ -99,7 +103,6 @@ class Arange(Creator):
     start: Size
     stop: Size | None = None
     formula = "0, 1, ..., n - 1"
-    latex = r"\mathrm{{arange}}"
     samples = [Sample(start=Dim.of(4)), Sample(start=Dim.of(1), stop=Dim.of(4))]
     bad_samples = [Sample(start=Dim.of(3), stop=Dim.of(1)), Sample(start=Dim.of(-1))]
     example = "t = arange(10)"
@@ -126,7 +129,6 @@ class Linspace(Creator):
     stop: float
     n: Size
     formula = "start + i (stop - start) / (n - 1), i = 0 .. n - 1"
-    latex = r"\mathrm{{linspace}}"
     numpy = "np.linspace(start, stop, n, dtype=real)"
     torch = "torch.linspace(start, stop, n, dtype=real)"
     samples = [Sample(start=-1.0, stop=1.0, n=Dim.of(5)), Sample(start=0, stop=1, n=Dim.of(2))]
@@ -160,7 +162,6 @@ class Tril(Triangle):
     """The entries on and below a diagonal; the others are 0."""
 
     formula = "x_ij for j ≤ i + diagonal, else 0"
-    latex = r"\mathrm{{tril}}({x})"
     torch = "torch.tril(x, diagonal)"
     numpy = "np.tril(x, diagonal)"
     example = "m = tril(ones([3, 3]))"
@@ -173,7 +174,6 @@ class Triu(Triangle):
     """The entries on and above a diagonal; the others are 0."""
 
     formula = "x_ij for j ≥ i + diagonal, else 0"
-    latex = r"\mathrm{{triu}}({x})"
     torch = "torch.triu(x, diagonal)"
     numpy = "np.triu(x, diagonal)"
     example = "m = triu(ones([3, 3]))"

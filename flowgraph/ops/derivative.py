@@ -113,7 +113,6 @@ class StopGradient(NonDifferentiable):
 
     group = "derivatives"
     formula = "y = x, ∂y/∂x = 0"
-    latex = r"\mathrm{{stop}}({x})"
     numpy = "x"
     torch = "x.detach()"
     samples = [Sample(real(2, 3)), Sample(real()), Sample(Arg((3,), kind="int")), Sample(klass(4))]

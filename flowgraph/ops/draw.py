@@ -60,6 +60,7 @@ class Normal(Draw):
     torch_draw = "randn"
     formula = "N(0, std^2)"
     latex = r"\mathcal{{N}}(0, {std}^2)"
+    unsaid = ("shape",)
     numpy = "np.asarray(np.random.default_rng(key).normal(0, std, shape), dtype=real)"
     samples = [
         Sample(DRAWN_FROM, shape=(3,)),
@@ -101,6 +102,7 @@ class Uniform(Draw):
     torch_draw = "rand"
     formula = "U(a, b)"
     latex = r"\mathcal{{U}}({a}, {b})"
+    unsaid = ("shape",)
     numpy = "np.asarray(np.random.default_rng(key).uniform(a, b, shape), dtype=real)"
     samples = [
         Sample(DRAWN_FROM, shape=(3,)),
@@ -190,7 +192,6 @@ class OfEach(Op, abstract=True):
 class DropoutMask(NonDifferentiable, OfEach):
     """What dropout multiplies its operand by: 1 / (1 - p) for what it keeps, 0 for the rest."""
 
-    latex = "m"
     numpy = dropout_mask
     torch = dropout_mask_torch
 
@@ -204,7 +205,6 @@ class Dropout(OfEach, Composite):
 
     group = "layers"
     formula = "x m / (1 - p), with m = 0 with probability p, else 1; outside training x"
-    latex = r"\mathrm{{dropout}}({x})"
     numpy = dropout
     torch = "F.dropout(x, p, train)"
     samples = [

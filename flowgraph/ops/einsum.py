@@ -23,7 +23,6 @@ class Einsum(Op):
     attrs_first = True
     subscripts: str
     formula = "Σ over the letters that the result lacks of the product of the operands"
-    latex = r"\mathrm{{einsum}}({xs})"
     numpy = "np.einsum(subscripts, *xs)"
     torch = "torch.einsum(subscripts, *xs)"
     samples = [
@@ -76,7 +75,8 @@ class Einsum(Op):
         terms, out = self.parsed()
         if len(terms) != len(types):
             raise self._refused(
-                f"{len(terms)} terms for {len(types)} operands", "give one term for each, by commas"
+                f"{len(terms)} term{'s' * (len(terms) != 1)} for {len(types)} operand{'s' * (len(types) != 1)}",
+                "give one term for each, by commas",
             )
         sizes: dict[str, tuple[int, Size]] = {}
         for slot, (term, t) in enumerate(zip(terms, types, strict=True)):

@@ -74,7 +74,7 @@ class Log(Positive):
     """The natural logarithm."""
 
     formula = "ln x"
-    latex = r"\ln {x}"
+    latex = r"\ln({x})"
     remedy = (
         "keep the argument of `log` above 0, as in `log(x + 1e-8)`; for the logarithm of a `softmax` or "
         "`sigmoid`, use `log_softmax`, `cross_entropy` or `bce_with_logits`, which take the scores"
@@ -147,7 +147,7 @@ class Sin(Function):
     """The sine of an angle in radians."""
 
     formula = "sin x"
-    latex = r"\sin {x}"
+    latex = r"\sin({x})"
     bounds = (-1.0, 1.0)
     numpy = "np.sin(x)"
     torch = "torch.sin(x)"
@@ -160,7 +160,7 @@ class Cos(Function):
     """The cosine of an angle in radians."""
 
     formula = "cos x"
-    latex = r"\cos {x}"
+    latex = r"\cos({x})"
     bounds = (-1.0, 1.0)
     numpy = "np.cos(x)"
     torch = "torch.cos(x)"
@@ -173,7 +173,7 @@ class Tan(Function):
     """The tangent of an angle in radians."""
 
     formula = "tan x"
-    latex = r"\tan {x}"
+    latex = r"\tan({x})"
     numpy = "np.tan(x)"
     torch = "torch.tan(x)"
     samples = [Sample(real(2, 3, low=-1.2, high=1.2))]
@@ -186,7 +186,7 @@ class Asin(Function):
     """The angle in [-π/2, π/2] whose sine is x; x in [-1, 1]."""
 
     formula = "arcsin x"
-    latex = r"\arcsin {x}"
+    latex = r"\arcsin({x})"
     remedy = "keep the argument of `asin` inside -1 and 1, as in `asin(clip(x, -0.999, 0.999))`"
     numpy = "np.arcsin(x)"
     torch = "torch.asin(x)"
@@ -200,7 +200,7 @@ class Acos(Function):
     """The angle in [0, π] whose cosine is x; x in [-1, 1]."""
 
     formula = "arccos x"
-    latex = r"\arccos {x}"
+    latex = r"\arccos({x})"
     remedy = "keep the argument of `acos` inside -1 and 1, as in `acos(clip(x, -0.999, 0.999))`"
     numpy = "np.arccos(x)"
     torch = "torch.acos(x)"
@@ -214,7 +214,7 @@ class Atan(Function):
     """The angle in (-π/2, π/2) whose tangent is x."""
 
     formula = "arctan x"
-    latex = r"\arctan {x}"
+    latex = r"\arctan({x})"
     rising = True
     numpy = "np.arctan(x)"
     torch = "torch.atan(x)"
@@ -227,7 +227,7 @@ class Sinh(Function):
     """The hyperbolic sine."""
 
     formula = "(e^x - e^-x) / 2"
-    latex = r"\sinh {x}"
+    latex = r"\sinh({x})"
     remedy = "keep the argument of `sinh` between -88 and 88"
     rising = True
     numpy = "np.sinh(x)"
@@ -241,7 +241,7 @@ class Cosh(Function):
     """The hyperbolic cosine."""
 
     formula = "(e^x + e^-x) / 2"
-    latex = r"\cosh {x}"
+    latex = r"\cosh({x})"
     remedy = "keep the argument of `cosh` between -88 and 88"
     bounds = (1.0, math.inf)
     numpy = "np.cosh(x)"
@@ -262,7 +262,6 @@ class Sign(NonDifferentiable, Function):
 
     group = "activations"
     formula = "1 if x > 0, 0 if x = 0, -1 if x < 0"
-    latex = r"\mathrm{{sign}}({x})"
     rising = True
     instead = "train with `tanh` in its place"
     numpy = "np.sign(x)"
@@ -294,7 +293,6 @@ class Round(Rounding):
     """The nearest whole number; halves go to the even one."""
 
     formula = "the whole number nearest to x"
-    latex = r"\mathrm{{round}}({x})"
     rising = True
     numpy = "np.round(x)"
     torch = "torch.round(x)"
@@ -309,7 +307,6 @@ class Clip(Function):
     low: float | None = None
     high: float | None = None
     formula = "min(max(x, low), high)"
-    latex = r"\mathrm{{clip}}({x})"
     samples = [
         Sample(real(2, 3, avoid=(-1.0, 0.5)), low=-1.0, high=0.5),
         Sample(real(3, avoid=(0.0,)), low=0.0),
@@ -356,7 +353,6 @@ class Erf(Function):
     """The error function, 2/√π times the integral of exp(-t^2) from 0 to x."""
 
     formula = "2/√π ∫₀ˣ exp(-t^2) dt"
-    latex = r"\mathrm{{erf}}({x})"
     rising = True
     numpy = erf
     torch = "torch.erf(x)"
@@ -369,7 +365,6 @@ class Erfc(Function):
     """The complement of the error function, accurate where erf is all but 1."""
 
     formula = "1 - erf(x)"
-    latex = r"\mathrm{{erfc}}({x})"
     numpy = erfc
     torch = "torch.erfc(x)"
 

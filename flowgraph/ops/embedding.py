@@ -8,7 +8,7 @@ from typing import Any
 from ..types import REAL, Dim, Elem, Mismatch, TensorType, Type, Unifier, describe
 from .base import Arg, Batching, Composite, Parameter, Sample, Value, fn, klass, real
 from .declared import Size
-from .gather import need_labels
+from .gather import need_labels, rows_needed
 from .init import Normal
 
 
@@ -27,7 +27,8 @@ class Embedding(Composite):
     embedding_dim: Size
     std: float = 1.0
     formula = "y_i = weight_(ids_i)"
-    latex = "{{{weight}}}_{{{ids}}}"
+    latex = "{weight}[{ids}]"
+    unsaid = ("num_embeddings", "embedding_dim", "std")
     numpy = "weight[ids]"
     torch = "F.embedding(ids, weight)"
     samples = [
@@ -70,6 +71,10 @@ class Embedding(Composite):
                 sizes=(classes,),
             )
         return TensorType(REAL, (*u.shape(ids.shape), width))
+
+    def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
+        ids, weight = types
+        return rows_needed(self, weight.shape[0], ids)
 
     def torch_layer(self, types: Sequence[Any]) -> str:
         return f"nn.Embedding({self.num_embeddings}, {self.embedding_dim})"

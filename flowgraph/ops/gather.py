@@ -45,6 +45,12 @@ def need_labels(op: Op, indices: TensorType, slot: int) -> None:
         )
 
 
+def rows_needed(op: Op, rows: Dim, labels: TensorType) -> list[tuple[Dim, int, str]]:
+    """Of sizes that only data tell: one row for each class of the labels. See `Op.needs`."""
+    classes = labels.elem.classes
+    return [(rows - classes, 0, f"for `{op.name}` to find each class")] if isinstance(classes, Dim) else []
+
+
 class Take(LinearMap):
     """The entries, rows, ... at these places along an axis; the places' axes stand in its stead."""
 
@@ -52,7 +58,7 @@ class Take(LinearMap):
     operands = ("x", "indices")
     axis: Axis = 0
     formula = "y_i = x_(indices_i)"
-    latex = "{{{x}}}_{{{indices}}}"
+    latex = "{x}[{indices}]"
     samples = [
         Sample(real(4), klass(4)),
         Sample(real(4, 2), klass(4, 3)),
@@ -93,6 +99,10 @@ class Take(LinearMap):
                 )
         place = x.rank + axis
         return TensorType(x.elem, (*x.shape[:place], *indices.shape, *x.shape[place + 1 :]))
+
+    def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
+        x, indices = types
+        return rows_needed(self, x.shape[axis_of(self, self.axis, x.rank)], indices)
 
     def form(self, target: str, types: Sequence[Any]) -> str:
         place = types[0].rank + axis_of(self, self.axis, types[0].rank)
@@ -166,7 +176,6 @@ class AddAt(LinearMap):
     operands = ("values", "indices")
     size: Size
     formula = "y_k = Σ values_i over i with indices_i = k"
-    latex = r"\sum_{{{indices} = k}} {values}"
     numpy = add_at
     torch = add_at_torch
     samples = [
@@ -222,7 +231,6 @@ class TakeAlong(LinearMap):
     operands = ("x", "indices")
     axis: Axis = -1
     formula = "y_ij = x_i,indices_ij"
-    latex = "{{{x}}}_{{{indices}}}"
     numpy = "np.take_along_axis(x, indices, axis=axis)"
     torch = "torch.take_along_dim(x, indices, dim=axis)"
     samples = [

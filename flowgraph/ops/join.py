@@ -68,7 +68,7 @@ class Stack(Join):
     """Arrays of one shape along a new axis; `[a, b]` is `stack(a, b)`."""
 
     formula = "[x1, x2, ...]"
-    latex = r"\mathrm{{stack}}({xs})"
+    latex = "[{xs}]"
     numpy = "np.stack(xs, axis=axis)"
     torch = "torch.stack(xs, dim=axis)"
     samples = [
@@ -111,7 +111,6 @@ class Concat(Join):
     """Arrays one after the other along an axis that they have."""
 
     formula = "x1, then x2, ... along the axis"
-    latex = r"\mathrm{{concat}}({xs})"
     numpy = "np.concatenate(xs, axis=axis)"
     torch = "torch.cat(xs, dim=axis)"
     samples = [
@@ -161,7 +160,6 @@ class Split(LinearMap):
     parts: Any
     axis: Axis = 0
     formula = "x1, x2, ... with concat(x1, x2, ...) = x"
-    latex = r"\mathrm{{split}}({x})"
     samples = [
         Sample(real(6), parts=3),
         Sample(real(5), parts=(2, 3)),
@@ -267,7 +265,6 @@ class Pad(LinearMap):
     widths: Shape
     value: float = 0.0
     formula = "x with a border"
-    latex = r"\mathrm{{pad}}({x})"
     torch = "F.pad(x, widths, value=value)"
     samples = [
         Sample(real(3), widths=(1, 2)),
@@ -296,6 +293,9 @@ class Pad(LinearMap):
         pairs = list(zip(widths[::2], widths[1::2], strict=True))
         none = (Dim.of(0), Dim.of(0))
         return [none] * (rank - len(pairs)) + pairs[::-1]
+
+    def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
+        return [(Dim.of(width), 0, "for the widths of `pad`") for width in self.widths]
 
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         (x,) = types
@@ -343,7 +343,6 @@ class Flip(LinearMap):
     group = "shape"
     axis: Axes
     formula = "x backwards along the axis"
-    latex = r"\mathrm{{flip}}({x})"
     numpy = "np.flip(x, axis=axis)"
     samples = [
         Sample(real(3), axis=0),

@@ -23,7 +23,8 @@ class Linear(Composite):
     out: Size
     bias: bool = True
     formula = "x Wᵀ + b"
-    latex = "{x} {{{weight}}}^T"
+    latex = "{x} {{{weight}}}^T + {bias}"
+    unsaid = ("out", "bias")
     samples = [
         Sample(real(3), real(2, 3), real(2), out=Dim.of(2)),
         Sample(real(4, 3), real(2, 3), real(2), out=Dim.of(2)),
@@ -54,6 +55,11 @@ class Linear(Composite):
             help=f"the last size of x must be the {u.resolve(weight.shape[-1])} columns of the weight",
         )
         return TensorType(REAL, (*x.shape[:-1], weight.shape[0]))
+
+    def notation(self, types: Sequence[Any]) -> str:
+        """W x + b of a vector, which is a column in formulas."""
+        product = "{weight} {x}" if types[0].rank == 1 else "{x} {{{weight}}}^T"
+        return f"{product} + {{bias}}" if len(types) == 3 else product
 
     def form(self, target: str, types: Sequence[Any]) -> str:
         bias = len(types) == 3
@@ -149,7 +155,8 @@ class Bilinear(Composite):
     out: Size
     bias: bool = True
     formula = "y_k = Σ_ij a_i W_kij b_j + bias_k"
-    latex = "{{{a}}}^T {weight} {b}"
+    latex = "{{{a}}}^T {weight} {b} + {bias}"
+    unsaid = ("out", "bias")
     samples = [
         Sample(real(3), real(4), real(2, 3, 4), real(2), out=Dim.of(2)),
         Sample(real(5, 3), real(5, 4), real(2, 3, 4), real(2), out=Dim.of(2)),
@@ -188,6 +195,9 @@ class Bilinear(Composite):
                 help=f"its last size must be the weight's {u.resolve(w)}",
             )
         return TensorType(REAL, (*u.shape(a.shape[:-1]), weight.shape[0]))
+
+    def notation(self, types: Sequence[Any]) -> str:
+        return self.latex if len(types) == 4 else "{{{a}}}^T {weight} {b}"
 
     def form(self, target: str, types: Sequence[Any]) -> str:
         bias = len(types) == 4

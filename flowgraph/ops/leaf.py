@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..formula_make import weighted
 from ..types import (
     REAL,
     Dim,
@@ -63,9 +64,10 @@ class Target(Leaf):
 
 
 class Param(Leaf):
-    """A trainable array with its initialiser."""
+    """A trainable array with its initialiser. parts: the names of its entries, of one that holds others."""
 
     init: Any
+    parts: Any = ()
 
 
 class Array:
@@ -139,7 +141,7 @@ class WeightedSum(Elementwise):
     bias: Any = None
     shape: Any = None
     """The circle's declared shape, until it is checked; the wires together must give it."""
-    latex = r"\xi"
+    latex = r"\sum {xs}"
     samples = [
         Sample(real(), real(), weights=(-1, 0.5), bias=0.5),
         Sample(real(3), real(), real(3), weights=(1, 2.5, -1)),
@@ -170,6 +172,12 @@ class WeightedSum(Elementwise):
 
     def canonical(self, types: Sequence[Any]) -> Op:
         return self.with_attrs(shape=None)
+
+    def notation(self, types: Sequence[Any]) -> str:
+        return weighted(self.weights, self.bias)
+
+    def said(self, types: Sequence[Any]) -> dict[str, Any]:
+        return {}
 
     def form(self, target: str, types: Sequence[Any]) -> str:
         text = "" if self.bias is None else repr(self.bias)
@@ -205,6 +213,7 @@ class SizeValue(NonDifferentiable):
     size: Size
     kind: str = ""
     latex = "{size}"
+    unsaid = ("kind",)
     numpy = "size"
     torch = "size"
 
@@ -247,6 +256,7 @@ class Cast(NonDifferentiable, Elementwise):
     kind: str
     takes = "any"
     latex = "{x}"
+    unsaid = ("kind",)
     samples = [Sample(real(2, 3), kind="real")]
 
     def interval(self, given: Sequence[Interval], types: Sequence[Any]) -> Interval:
@@ -266,7 +276,8 @@ class Item(Op):
 
     index: int
     count: int
-    latex = "{x}"
+    latex = "{x}[{index}]"
+    unsaid = ("count",)
     numpy = "x[index]"
     torch = "x[index]"
 
@@ -278,7 +289,7 @@ class Item(Op):
             raise Mismatch(
                 f"one value cannot be taken apart into {self.count} names",
                 blame=[(0, f"is one value, {describe(types[0])}")],
-                help="operations with several results are `split` and the like",
+                help="`split`, blocks with several results and a `scan` with several states give several",
             )
         if len(types[0].items) != self.count:
             raise Mismatch(
@@ -362,7 +373,7 @@ class Share(LinearMap):
     """The value over a number of examples, counted as at least one: an example's share."""
 
     size: Size
-    latex = r"\frac{{{x}}}{{N}}"
+    latex = r"\frac{{{x}}}{{{size}}}"
     numpy = "x / max(size, 1)"
     torch = "x / max(size, 1)"
     samples = [Sample(real(3), size=Dim.of(4)), Sample(real(), size=Dim.of(0))]

@@ -8,7 +8,7 @@ classes are in `class_loss.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -46,6 +46,10 @@ class Averaged(Op, abstract=True):
         axes = self.mean_axes(types)
         return self.with_attrs(axis=axes[0] if len(axes) == 1 else axes)
 
+    def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
+        positions = types[0].shape[: self.positions(types)]
+        return [(positions[a], 1, f"for `{self.name}` to have positions") for a in self.mean_axes(types)]
+
     def form(self, target: str, types: Sequence[Any]) -> Any:
         """A function, which takes the mean itself; or a text for one position, in a mean."""
         found = self.each(target, types)
@@ -55,6 +59,17 @@ class Averaged(Op, abstract=True):
         mean, word = ("np.mean", "axis") if target == "numpy" else ("torch.mean", "dim")
         everything = len(axes) == self.positions(types)
         return f"{mean}({found})" if everything else f"{mean}({found}, {word}=axis)"
+
+    def notation(self, types: Sequence[Any]) -> str:
+        """That of one position; with several, the function of this name."""
+        return self.called if self.positions(types) else self.latex
+
+    def said(self, types: Sequence[Any]) -> dict[str, Any]:
+        """No axis where the mean is over all positions."""
+        said = super().said(types)
+        if len(self.mean_axes(types)) == self.positions(types):
+            said.pop("axis", None)
+        return said
 
     def each(self, target: str, types: Sequence[Any]) -> Any:
         """The form for one position."""
@@ -78,6 +93,8 @@ class PairLoss(Averaged, abstract=True):
     """The mean of an error of each entry. The author writes the error's forms and partials."""
 
     operands = ("h", "y")
+    one_of_many: ClassVar[str] = ""
+    """The LaTeX of an entry's error in a sum over all of them."""
     samples = [
         Sample(real(3), real(3)),
         Sample(real(), real()),
@@ -93,6 +110,15 @@ class PairLoss(Averaged, abstract=True):
 
     def positions(self, types: Sequence[Any]) -> int:
         return types[0].rank
+
+    def notation(self, types: Sequence[Any]) -> str:
+        """That of one entry; the mean of all entries, where `one_of_many` says how to write theirs."""
+        if not types[0].rank:
+            return self.latex
+        if not self.one_of_many or len(self.mean_axes(types)) < types[0].rank:
+            return self.called
+        count = axis_count(types[0].shape, range(types[0].rank))
+        return rf"\frac{{{{1}}}}{{{{{count}}}}} \sum {self.one_of_many}"
 
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         need_same_shape(self, u, *types)
@@ -119,7 +145,7 @@ class Mse(PairLoss):
     """The mean squared error."""
 
     formula = "mean (h - y)^2"
-    latex = r"\frac{{1}}{{n}}\sum ({h} - {y})^2"
+    latex = one_of_many = "({h} - {y})^2"
     numbers_only = True
     numpy = "(h - y)**2"
     torch = "(h - y)**2"
@@ -133,7 +159,7 @@ class Mae(PairLoss):
     """The mean absolute error; its derivative where there is no error counts as 0."""
 
     formula = "mean |h - y|"
-    latex = r"\frac{{1}}{{n}}\sum |{h} - {y}|"
+    latex = one_of_many = "|{h} - {y}|"
     numbers_only = True
     numpy = "np.abs(h - y)"
     torch = "torch.abs(h - y)"
@@ -160,7 +186,6 @@ class Huber(PairLoss):
 
     delta: float = 1.0
     formula = "mean of e^2 / 2 if |e| ≤ delta else delta (|e| - delta/2), with e = h - y"
-    latex = r"\mathrm{{Huber}}({h}, {y})"
     numbers_only = True
     numpy = huber
     torch = 'F.huber_loss(h, y, reduction="none", delta=delta)'
@@ -221,7 +246,7 @@ class Bce(PairLoss):
 
     formula = "-mean (y ln h + (1 - y) ln(1 - h))"
     remedy = "give `bce` probabilities, between 0 and 1, or take `bce_with_logits` for scores"
-    latex = r"-({y} \ln {h} + (1 - {y}) \ln(1 - {h}))"
+    latex = r"-({y} \ln({h}) + (1 - {y}) \ln(1 - {h}))"
     numpy = bce
     torch = 'F.binary_cross_entropy(h, y, reduction="none")'
     samples = [

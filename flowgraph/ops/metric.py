@@ -42,7 +42,7 @@ class Accuracy(NonDifferentiable, Averaged):
     operands = ("z", "y")
     how: str | None = None
     formula = "1 if argmax z = y else 0; for a single number h: 1 if (h ≥ 0.5) = y else 0"
-    latex = r"[\mathrm{{argmax}}\, {z} = {y}]"
+    unsaid = ("how",)
     samples = [
         Sample(real(3), klass(3)),
         Sample(real(4, 3), klass(3, 4)),
@@ -160,7 +160,6 @@ class TopK(NonDifferentiable, Averaged):
     operands = ("z", "y")
     k: int
     formula = "1 if fewer than k classes come before y in the order of scores, else 0"
-    latex = r"[{y} \in \mathrm{{top}}\, {z}]"
     numpy = top_k
     torch = top_k_torch
     samples = [
@@ -182,6 +181,9 @@ class TopK(NonDifferentiable, Averaged):
 
     def positions(self, types: Sequence[Any]) -> int:
         return types[0].rank - 1
+
+    def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
+        return [*super().needs(types), (types[0].shape[-1], self.k, "for `top_k` to have so many classes")]
 
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         z, y = types

@@ -30,7 +30,7 @@ from .base import (
 from .declared import Axes, Axis
 from .init import Ones, Zeros
 from .layer import no_axis, size_at
-from .reduce import need_entries
+from .reduce import entries_needed, need_entries
 from .shape import product
 from .standardize import normalised, rescaled, sole, standardized
 
@@ -86,6 +86,9 @@ class LastAxesNorm(Composite, abstract=True):
         need_sizes(self, u, types, [x.shape[a] for a in axes])
         return x
 
+    def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
+        return entries_needed(self, types[0], self.axes(types[0].rank))
+
     def batch(self, b: Batching, values: Sequence[Value], types: Sequence[TensorType]) -> Value:
         return batch_first(self, b, values, types)
 
@@ -140,7 +143,7 @@ class Layernorm(LastAxesNorm):
     elementwise_affine: bool = True
     bias: bool = True
     formula = "(x - mean x) / √(var x + eps) weight + bias"
-    latex = r"\mathrm{{layernorm}}({x})"
+    unsaid = ("elementwise_affine", "bias")
     numpy = layernorm
     samples = [
         Sample(real(4), real(4), real(4)),
@@ -209,7 +212,7 @@ class Rmsnorm(LastAxesNorm):
     eps: float = SINGLE_EPS
     elementwise_affine: bool = True
     formula = "x / √(mean x^2 + eps) weight"
-    latex = r"\mathrm{{rmsnorm}}({x})"
+    unsaid = ("elementwise_affine",)
     numpy = rmsnorm
     samples = [
         Sample(real(4), real(4)),
@@ -270,7 +273,7 @@ class Groupnorm(Composite):
     affine: bool = True
     axis: Axis = 0
     formula = "(x - mean x) / √(var x + eps) weight + bias, over each group"
-    latex = r"\mathrm{{groupnorm}}({x})"
+    unsaid = ("affine",)
     numpy = groupnorm
     samples = [
         Sample(real(4, 2, 3), real(4), real(4), num_groups=2),
@@ -320,6 +323,9 @@ class Groupnorm(Composite):
             )
         need_sizes(self, u, types, [channels])
         return x
+
+    def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
+        return entries_needed(self, types[0], range(self.place(types[0]), 0))
 
     def batch(self, b: Batching, values: Sequence[Value], types: Sequence[TensorType]) -> Value:
         return batch_first(self, b, values, types)

@@ -115,7 +115,6 @@ class MaxPool(Pool):
     """
 
     formula = "y_c,p = max over k of x_c,(stride p + k - padding)"
-    latex = r"\mathrm{{maxpool}}({x})"
     numpy = max_pool
     samples = [
         Sample(real(2, 5, distinct=True), kernel_size=2),
@@ -238,7 +237,6 @@ class MaxPoolPick(MaxPoolPart):
 
     operands = ("t", "x", "y")
     formula = "t at the places of max_pool(x)"
-    latex = r"{{{t}}}_{{\mathrm{{argmax}}}}"
     numpy = max_pool_pick
     torch = max_pool_pick_torch
 
@@ -251,7 +249,6 @@ class MaxPoolPut(MaxPoolPart):
 
     operands = ("d", "x", "y")
     formula = "x_i = Σ d over the windows with their maximum at i"
-    latex = r"\sum_{{\mathrm{{argmax}}}} {d}"
     numpy = max_pool_put
     torch = max_pool_put_torch
 
@@ -280,7 +277,6 @@ class AvgPool(Pool, LinearMap):
 
     count_include_pad: bool = True
     formula = "y_c,p = (1/n) Σ_k x_c,(stride p + k - padding)"
-    latex = r"\mathrm{{avgpool}}({x})"
     numpy = avg_pool
     samples = [
         Sample(real(2, 5), kernel_size=2),
@@ -329,7 +325,6 @@ class GlobalAvgPool(LinearMap):
 
     group = "layers"
     formula = "y_c = (1/n) Σ_p x_c,p"
-    latex = r"\mathrm{{mean}}({x})"
     samples = [Sample(real(2, 3)), Sample(real(2, 3, 4)), Sample(real(3, 1, 1))]
     bad_samples = [Sample(real(3)), Sample(real()), Sample(real(3, 0))]
     example = "h = global_avg_pool(x)"

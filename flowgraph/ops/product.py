@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ..types import REAL, Mismatch, TensorType, Type, Unifier, describe
 from .base import (
@@ -32,6 +33,12 @@ class Matmul(BilinearMap):
     latex = "{a} {b}"
     numpy = "a @ b"
     torch = "a @ b"
+
+    def notation(self, types: Sequence[Any]) -> str:
+        """Vectors are columns in formulas: on the left of a product they are turned."""
+        a, b = (t.rank for t in types)
+        return self.latex if a != 1 else "{{{a}}}^T {b}" if b == 1 else "{{{b}}}^T {a}"
+
     samples = [
         Sample(real(2, 3), real(3, 4)),
         Sample(real(2, 3), real(3)),

@@ -73,6 +73,13 @@ class Reduction(Op, abstract=True):
             return super().wants(types)
         return [INT if types[0].elem.kind == "bool" else None]
 
+    def said(self, types: Sequence[Any]) -> dict[str, Any]:
+        """No axis where all of them go."""
+        said = super().said(types)
+        if not self.keepdims and len(self.axes(types[0].rank)) == types[0].rank:
+            said.pop("axis", None)
+        return said
+
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         (x,) = types
         shape = kept_shape(x.shape, self.axes(x.rank), self.keepdims)
@@ -124,7 +131,6 @@ class Mean(Reduction, LinearMap):
     """The mean."""
 
     formula = "(1/n) Σ x"
-    latex = r"\frac{{1}}{{n}}\sum {x}"
     numpy = "np.mean"
     torch = "torch.mean"
     bad_samples = [*Reduction.bad_samples, Sample(real(0))]
@@ -132,6 +138,9 @@ class Mean(Reduction, LinearMap):
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         need_entries(self, u, types[0], self.axes(types[0].rank))
         return super().rule(u, *types)
+
+    def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
+        return entries_needed(self, types[0], self.axes(types[0].rank))
 
     def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
         (x,) = xs
@@ -159,6 +168,12 @@ def need_entries(op: Op, u: Unifier, x: TensorType, axes: Sequence[int]) -> None
                 help="give it at least one entry",
                 sizes=(x.shape[axis],),
             )
+
+
+def entries_needed(op: Op, x: TensorType, axes: Sequence[int]) -> list[tuple[Dim, int, str]]:
+    """The same of sizes that only data tell: see `Op.needs`."""
+    sizes = [size for axis in axes if isinstance(size := x.shape[axis], Dim)]
+    return [(size, 1, f"for `{op.name}` to have entries") for size in sizes]
 
 
 def prod_torch(x, axis, keepdims=False):
@@ -249,6 +264,9 @@ class Extreme(Reduction, abstract=True):
         need_entries(self, u, types[0], self.axes(types[0].rank))
         return super().rule(u, *types)
 
+    def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
+        return entries_needed(self, types[0], self.axes(types[0].rank))
+
     def mask(self, x: Value) -> Value:
         """1 at the first place where the extreme is taken, else 0."""
         axes = self.axes(x.type.rank)
@@ -326,12 +344,14 @@ class ArgExtreme(NonDifferentiable, abstract=True):
         need_entries(self, u, x, [axis])
         return TensorType(Elem("class", x.shape[axis]), kept_shape(x.shape, (axis,), self.keepdims))
 
+    def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
+        return entries_needed(self, types[0], [axis_of(self, self.axis, types[0].rank)])
+
 
 class Argmax(ArgExtreme):
     """The place of the largest entry along the axis, the first one at a tie."""
 
     formula = "the first i with x_i = max x"
-    latex = r"\mathrm{{argmax}}\, {x}"
     numpy = "np.argmax(x, axis=axis, keepdims=keepdims)"
     torch = "torch.argmax(x, dim=axis, keepdim=keepdims)"
 
@@ -340,6 +360,5 @@ class Argmin(ArgExtreme):
     """The place of the smallest entry along the axis, the first one at a tie."""
 
     formula = "the first i with x_i = min x"
-    latex = r"\mathrm{{argmin}}\, {x}"
     numpy = "np.argmin(x, axis=axis, keepdims=keepdims)"
     torch = "torch.argmin(x, dim=axis, keepdim=keepdims)"

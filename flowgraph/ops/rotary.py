@@ -62,7 +62,6 @@ class Rotary(LinearMap):
     interleaved: bool = False
     inverse: bool = False
     formula = "(a cos φ - b sin φ, b cos φ + a sin φ), φ = (offset + t) / base^(2i / d)"
-    latex = r"R_t {x}"
     numpy = rotary
     torch = rotary_torch
     samples = [

@@ -42,7 +42,7 @@ class Index(Rearrangement):
     group = ""
     items: Any
     formula = "x[i], x[start:stop]"
-    latex = "{{{x}}}_{{{items}}}"
+    latex = "{x}[{items}]"
     samples = [
         Sample(real(3), items=(0,)),
         Sample(real(2, 3), items=(-1,)),
@@ -105,11 +105,38 @@ class Index(Rearrangement):
         """A slice's end counted from the start; a size known later is taken to be large enough."""
         return size + place if place.value is not None and place.value < 0 else place
 
+    def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
+        found: list[tuple[Dim, int, str]] = []
+        for size, item in zip(types[0].shape, self.items, strict=False):
+            if isinstance(item, tuple):
+                found += self._slice_needs(size, item)
+            else:
+                at, why = self._from_start(size, Dim.of(item)), f"for the index {item}"
+                found += [(at, 0, why), (size - at, 1, why)]
+        return found
+
+    def _slice_needs(self, size: Dim, item: tuple[Any, ...]) -> list[tuple[Dim, int, str]]:
+        """What makes a slice one that is not cut at the ends."""
+        start, stop = Dim.of(item[1] or 0), size if item[2] is None else Dim.of(item[2])
+        if item == FULL or None not in (size.value, start.value, stop.value):
+            return []
+        ends = ["" if end is None else str(end) for end in item[1:]]
+        first, last, why = self._from_start(size, start), self._from_start(size, stop), "for the slice "
+        return [(each, 0, why + ":".join(ends)) for each in (first, last - first, size - last)]
+
     def batch(self, b: Batching, values: Sequence[Value], types: Sequence[TensorType]) -> Value:
         return b.apply(Index(items=(FULL, *self.items)), values[0])
 
     def bindings(self) -> dict[str, Any]:
         return dict(self._parts()[1])
+
+    def notation(self, types: Sequence[Any]) -> str:
+        sizes = {name: str(size) for name, size in self._parts()[1].items()}
+        said = [":".join(sizes.get(p, p) for p in part.split(":")) for part in self._parts()[0]]
+        return f"{{x}}[{', '.join(said)}]"
+
+    def said(self, types: Sequence[Any]) -> dict[str, Any]:
+        return {}
 
     def form(self, target: str, types: Sequence[Any]) -> str:
         return f"x[{', '.join(self._parts()[0])}]"
@@ -170,7 +197,7 @@ class OneHot(NonDifferentiable):
     operands = ("y",)
     classes: Size | None = None
     formula = "1 at k = y, else 0, for k = 0 .. classes - 1"
-    latex = r"e_{{{y}}}"
+    unsaid = ("classes",)
     bounds = (0.0, 1.0)
     numpy = "(y[..., None] == np.arange(classes)).astype(real)"
     torch = "F.one_hot(y, classes).to(real)"

@@ -56,7 +56,6 @@ class Reshape(Rearrangement):
 
     shape: Shape
     formula = "the entries of x in this shape"
-    latex = r"\mathrm{{reshape}}({x})"
     numpy = "np.reshape(x, shape)"
     torch = "torch.reshape(x, shape)"
     samples = [
@@ -135,7 +134,6 @@ class Flatten(Rearrangement):
     start_dim: Axis = 0
     end_dim: Axis = -1
     formula = "the entries of x in a row"
-    latex = r"\mathrm{{flatten}}({x})"
     numpy = "np.reshape(x, -1)"
     torch = "x.flatten(start_dim, end_dim)"
     torch_module = "nn.Flatten()"
@@ -182,7 +180,8 @@ class Expand(Rearrangement):
 
     shape: Shape
     formula = "x broadcast to this shape"
-    latex = r"{x}"
+    latex = "{x}"
+    unsaid = ("shape",)
     numpy = "np.broadcast_to(x, shape)"
     torch = "torch.broadcast_to(x, shape)"
     samples = [

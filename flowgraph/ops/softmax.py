@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..types import Mismatch, TensorType, Type, Unifier, describe
+from ..types import Dim, Mismatch, TensorType, Type, Unifier, describe
 from .base import Op, Sample, Value, axis_of, fn, real
 from .declared import Axis
-from .reduce import need_entries
+from .reduce import entries_needed, need_entries
 
 
 def softmax(x, axis=-1):
@@ -54,6 +54,9 @@ class AlongAxis(Op, abstract=True):
         need_entries(self, u, x, [axis_of(self, self.axis, x.rank)])
         return x
 
+    def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
+        return entries_needed(self, types[0], [axis_of(self, self.axis, types[0].rank)])
+
     def torch_layer(self, types: Sequence[Any]) -> str:
         return f"nn.{self.torch_class}(dim={self.axis})"
 
@@ -64,7 +67,6 @@ class Softmax(AlongAxis):
     """Positive numbers with sum 1, in proportion to the exponentials."""
 
     formula = "e^(x_i) / Σ_j e^(x_j)"
-    latex = r"\mathrm{{softmax}}({x})"
     torch = "F.softmax(x, dim=axis)"
     torch_class = "Softmax"
     numpy = softmax
@@ -85,7 +87,6 @@ class LogSoftmax(AlongAxis):
     """The logarithm of softmax."""
 
     formula = "x_i - ln Σ_j e^(x_j)"
-    latex = r"\log \mathrm{{softmax}}({x})"
     torch = "F.log_softmax(x, dim=axis)"
     torch_class = "LogSoftmax"
     numpy = log_softmax

@@ -59,7 +59,6 @@ class Standardize(Op):
     eps: float = 1e-5
     center: bool = True
     formula = "(x - mean x) s and s, with s = 1 / √(var x + eps)"
-    latex = r"\mathrm{{standardize}}({x})"
     samples = [
         Sample(real(4)),
         Sample(real(2, 3, 4), axis=(-2, -1), eps=0.1),

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..types import INT, Elem, Mismatch, TensorType, Type, Unifier, promote
+from ..types import INT, Dim, Elem, Mismatch, TensorType, Type, Unifier, promote
 from .base import Arg, LinearMap, Op, Sample, Value, axis_of, fn, real
 from .declared import Axes, Axis
-from .reduce import Mean, Reduction, axis_count, need_entries
+from .reduce import Mean, Reduction, axis_count, entries_needed, need_entries
 
 
 def logsumexp(x, axis, keepdims=False):
@@ -34,7 +34,7 @@ class Logsumexp(Reduction):
 
     axis: Axes = -1
     formula = "ln Σ e^x"
-    latex = r"\ln \sum e^{{{x}}}"
+    latex = r"\ln(\sum e^{{{x}}})"
     numpy = logsumexp
     torch = "torch.logsumexp"
     samples = [s for s in Reduction.samples if s.args[0].shape]
@@ -43,6 +43,9 @@ class Logsumexp(Reduction):
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         need_entries(self, u, types[0], self.axes(types[0].rank))
         return super().rule(u, *types)
+
+    def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
+        return entries_needed(self, types[0], self.axes(types[0].rank))
 
     def arguments(self, target: str, everything: bool) -> str:
         return super().arguments(target, everything=False)
@@ -81,6 +84,10 @@ class Spread(Reduction, abstract=True):
             )
         return super().rule(u, *types)
 
+    def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
+        count = axis_count(types[0].shape, self.axes(types[0].rank))
+        return [(count, self.correction + 1, f"for `{self.name}` to divide by something")]
+
     def arguments(self, target: str, everything: bool) -> str:
         where = super().arguments(target, everything and target == "numpy")
         if target == "torch":
@@ -98,7 +105,6 @@ class Var(Spread):
     """The variance, the mean squared distance from the mean; divides by n - correction."""
 
     formula = "Σ (x - mean x)^2 / (n - correction)"
-    latex = r"\mathrm{{var}}({x})"
     numpy = "np.var"
     torch = "torch.var"
     of_number = "x - x"
@@ -121,7 +127,6 @@ class Std(Spread):
     """The standard deviation, the root of var; its derivative at 0 counts as 0."""
 
     formula = "√(Σ (x - mean x)^2 / (n - correction))"
-    latex = r"\mathrm{{std}}({x})"
     numpy = "np.std"
     torch = "torch.std"
     of_number = "x - x"
@@ -139,7 +144,7 @@ class Norm(Reduction):
     """The Euclidean length, the root of the sum of squares; its derivative at 0 counts as 0."""
 
     formula = "√(Σ x^2)"
-    latex = r"\left\|{x}\right\|"
+    latex = r"\Vert {x} \Vert"
     numpy = "np.linalg.norm"
     torch = "torch.linalg.vector_norm"
     of_number = "abs(x)"
@@ -165,7 +170,6 @@ class Cumsum(LinearMap):
     group = "reductions"
     axis: Axis = -1
     formula = "y_i = x_0 + ... + x_i"
-    latex = r"\mathrm{{cumsum}}({x})"
     numpy = "np.cumsum(x, axis=axis)"
     torch = "torch.cumsum(x, dim=axis)"
     samples = [

@@ -70,7 +70,7 @@ class Window:
         """What these sizes must be for a window to fit in: see `Op.needs`."""
         spans = [reach - sum(p) for reach, p in zip(self.reach, self.padding, strict=True)]
         return [
-            (size, span, f"{size} must be at least {span} for the kernel of `{op.name}` to fit in")
+            (size, span, f"for the kernel of `{op.name}` to fit in")
             for size, span in zip(sizes, spans, strict=True)
         ]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import FlowError, Span, fail
 from ..graph import Graph, Node
 from ..ops.ambient import draw_key
 from ..ops.control import evaluate_nodes
@@ -20,11 +21,19 @@ from ..types import KEY, Dim, TensorType
 
 
 class ShapeClash(Exception):
-    """A value given does not have the shape its node has. `name` is the node's."""
+    """A value given does not have the shape its node has, or a size that the diagram requires.
 
-    def __init__(self, name: str, message: str) -> None:
-        self.name = name
+    name: the node's. span, label: the place that requires it, and the sizes that there are.
+    """
+
+    def __init__(self, name: str, message: str, span: Span | None = None, label: str = "") -> None:
+        self.name, self.span, self.label = name, span, label
         super().__init__(message)
+
+    def refusal(self, code: str, path: str) -> FlowError:
+        """The error to raise for values that a user gave. path: the diagram's file."""
+        cure = "the symbolic sizes of the diagram are those of the values: give others" if self.label else ""
+        return fail(code, str(self), self.span, self.label, help=cure, path=path)
 
 
 def simulate(graph: Graph, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,7 +78,8 @@ def bind_sizes(graph: Graph, values: Mapping[str, Any]) -> dict[str, int]:
             _bind_shape(name, graph[name].type, np.shape(values[name]), sizes)
     for requirement in graph.requires:
         if not holds(requirement.condition, sizes):
-            raise ShapeClash("", requirement.message)
+            have = ", ".join(f"{s} is {sizes[s]}" for s in sorted(_symbols(requirement.condition)))
+            raise ShapeClash("", requirement.message, requirement.span, f"required here, and {have}")
     return sizes
 
 
@@ -96,6 +106,13 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "or": lambda a, b: a or b,
     "not": lambda a: not a,
 }
+
+
+def _symbols(condition: Any) -> set[str]:
+    """The symbolic sizes that a condition speaks of."""
+    if isinstance(condition, Dim):
+        return set(condition.symbols)
+    return set().union(*map(_symbols, condition[1:])) if isinstance(condition, tuple) else set()
 
 
 def holds(condition: Any, sizes: Mapping[str, int]) -> Any:

@@ -196,8 +196,7 @@ def _check_sizes(diagram: Subject, opened: Opened, found: Diagnostics) -> None:
     try:
         bind_sizes(graph, {columns[name]: rows[0] for name, rows in first.items()})
     except ShapeClash as clash:
-        cure = "the symbolic sizes of the diagram are those of the data: give other data"
-        found.report("E0503", str(clash), help=cure, path=diagram.source.path)
+        found.items += clash.refusal("E0503", diagram.source.path).diagnostics
 
 
 def _learner(

@@ -18,6 +18,7 @@ import numpy as np
 from ..errors import InternalError, fail, shorten
 from ..execute import execute
 from ..naming import class_name
+from ..torch_params import places_of
 from .distributed import Group, alone, guarded
 from .learner import EVALUATING, STEPPING, Batch
 from .place import find_device, need_torch
@@ -208,7 +209,7 @@ def _split(share: Any, model: Any, text: str, group: Group) -> None:
         from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
     except ImportError:
         raise fail("E0806", "--fsdp needs PyTorch 2.6", help="install a newer one, or leave it out") from None
-    for name, param in model.named_parameters():
+    for name, (param, _) in places_of(model).items():
         if not param.dim():
             said = f"--fsdp cannot split the parameter `{shorten(name)}`, a single number"
             raise fail("E0806", said, help="train without --fsdp; each process then holds the whole model")
@@ -227,6 +228,6 @@ def _large_layers(model: Any, text: str) -> Iterator[Any]:
     itself would not be gathered.
     """
     for name, layer in model.named_children():
-        is_read = re.search(rf'\bself\.{name}\b(?!\(| = )|_modules\["{name}"\]', text)
+        is_read = re.search(rf"\bself\.{name}\b(?!\(| = )", text)
         if not is_read and sum(p.numel() for p in layer.parameters()) >= LARGE:
             yield layer

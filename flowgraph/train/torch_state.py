@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import FlowError, InternalError, fail, shorten
+from ..torch_params import entry, places_of
 
 COUNTED = "step"
 """The slot that is a number on the CPU, not an array like its parameter."""
@@ -48,10 +49,10 @@ def params_of(model: Any, names: Iterable[str]) -> dict[str, np.ndarray]:
 def state_of(model: Any, optimizer: Any, names: Iterable[str]) -> dict[str, np.ndarray]:
     """Parameters and slots; what changes of the learning rate as `t` where there is a schedule."""
     found = {f"params/{name}": array for name, array in params_of(model, names).items()}
-    for name, param in model.named_parameters():
+    for name, (param, place) in places_of(model).items():
         for slot, value in optimizer.state.get(param, {}).items():
             if value is not None:
-                found[f"{slot}/{name}"] = array_of(value)
+                found[f"{slot}/{name}"] = array_of(value if slot == COUNTED else entry(value, place))
     group = optimizer.param_groups[0]
     return found | ({"t": np.array(group["t"], np.int64)} if "t" in group else {})
 
@@ -63,19 +64,21 @@ def restore(model: Any, optimizer: Any, names: Iterable[str], state: Mapping[str
     """
     import torch
 
-    params = dict(model.named_parameters())
+    places = places_of(model)
     names = list(names)
     slots = slots_of(optimizer)
     held = model.state_dict()
-    _check(state, optimizer, {**held, **params}, names)
+    learning = {name: held[name] for name, (param, _) in places.items() if param.requires_grad}
+    _check(state, optimizer, held, learning, names)
     with torch.no_grad():
         for name in names:
             held[name].copy_(tensor_of(state[f"params/{name}"], held[name]))
-    for name, param in params.items():
-        given = {slot: state[f"{slot}/{name}"] for slot in slots if f"{slot}/{name}" in state}
+    for param, _ in places.values():
         optimizer.state.pop(param, None)
-        if given:
-            optimizer.state[param] = {slot: _slot(slot, value, param) for slot, value in given.items()}
+    for name, (param, place) in places.items():
+        for slot in slots:
+            if f"{slot}/{name}" in state:
+                _put(optimizer.state[param], slot, state[f"{slot}/{name}"], param, place)
     for group in optimizer.param_groups:
         if "t" in group:
             group["t"] = int(state["t"])
@@ -98,22 +101,37 @@ def slots_of(optimizer: Any) -> tuple[str, ...]:
     return known[kind]
 
 
-def _slot(slot: str, value: np.ndarray, param: Any) -> Any:
+def _put(slots: dict[str, Any], slot: str, value: np.ndarray, param: Any, place: int | None) -> None:
+    """Put a value into a parameter's slot, or into an entry of it."""
     import torch
 
-    return torch.from_numpy(np.array(value)) if slot == COUNTED else tensor_of(value, param)
+    if slot == COUNTED:
+        slots[slot] = torch.from_numpy(np.array(value))
+    elif place is None:
+        slots[slot] = tensor_of(value, param)
+    else:
+        with torch.no_grad():
+            whole = slots.setdefault(slot, torch.zeros_like(param))
+            entry(whole, place).copy_(tensor_of(value, entry(whole, place)))
 
 
 def _check(
-    state: Mapping[str, np.ndarray], optimizer: Any, params: Mapping[str, Any], names: Sequence[str]
+    state: Mapping[str, np.ndarray],
+    optimizer: Any,
+    params: Mapping[str, Any],
+    learning: Mapping[str, Any],
+    names: Sequence[str],
 ) -> None:
-    """Raise FlowError (E0802) at the first thing that is missing, left over or of another shape."""
+    """Raise FlowError (E0802) at the first thing that is missing, left over or of another shape.
+
+    params, learning: tensors by name, all of them and those that change.
+    """
     wanted = dict.fromkeys(["step", *(["t"] if "t" in optimizer.param_groups[0] else [])], ())
     wanted |= {f"params/{name}": tuple(params[name].shape) for name in names}
     if int(state.get("step", 0)) > 0:
         for slot in slots_of(optimizer):
-            learning = {name: tuple(p.shape) for name, p in params.items() if p.requires_grad}
-            wanted |= {f"{slot}/{name}": () if slot == COUNTED else s for name, s in learning.items()}
+            sizes = {name: tuple(p.shape) for name, p in learning.items()}
+            wanted |= {f"{slot}/{name}": () if slot == COUNTED else s for name, s in sizes.items()}
     for key, shape in wanted.items():
         if key not in state:
             raise _unfit(f"the checkpoint does not hold `{shorten(key)}`")

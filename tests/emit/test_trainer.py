@@ -75,7 +75,7 @@ def torch_path(diagram: Diagram, first: dict[str, Any], data: Any, steps: int) -
     path = []
     for _ in range(steps):
         space["train_step"](loss_module, optimizer, **tensors)
-        path.append({n: p.detach().numpy().copy() for n, p in model.named_parameters()})
+        path.append({n: p.detach().numpy().copy() for n, p in model.state_dict().items()})
     return path
 
 

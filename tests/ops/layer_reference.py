@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from running import execute, module_of
+from running import execute, module_of, slopes_of
 
 from flowgraph.diagram import Diagram, loads
 from flowgraph.naming import class_name
@@ -59,7 +59,7 @@ def agree(text: str, reference: Reference, inputs: Mapping[str, np.ndarray], see
     given = {n: torch.tensor(v) for n, v in inputs.items()}
     all_close([o.detach().numpy() for o in several(model(**given))], outputs)
     model.loss(**given).backward()
-    same_entries({n: p.grad.numpy() for n, p in model.named_parameters()}, gradient)
+    same_entries(slopes_of(model), gradient)
 
 
 def with_loss(text: str) -> Diagram:

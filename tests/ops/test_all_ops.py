@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.mathtext import MathTextParser
 from op_cases import (
     BATCH_ONLY,
     Run,
@@ -38,9 +39,13 @@ from op_cases import (
 from flowgraph.codes import CODES
 from flowgraph.emit.helpers import with_callees
 from flowgraph.emit.template import helper_name
+from flowgraph.formula_make import infix
+from flowgraph.formula_make import name as formula_name
+from flowgraph.formula_read import read
 from flowgraph.ops import OPS
 from flowgraph.ops.base import Composite
 from flowgraph.ops.init import INITS
+from flowgraph.ops.notation import written
 from flowgraph.types import Dim, Mismatch
 
 ALL = [pytest.param(cls, sample, name, id=name) for cls, sample, name in cases()]
@@ -270,13 +275,29 @@ def test_every_operation_is_documented_and_sampled(cls):
 
 
 @pytest.mark.parametrize("cls", list(OPS.values()), ids=lambda cls: cls.name)
-def test_latex_is_understood_by_matplotlib(cls):
-    mathtext = pytest.importorskip("matplotlib.mathtext", reason="matplotlib is not installed")
-    if not cls.latex:
-        return
-    names = [o.strip("*?") for o in cls.operands] + [a.name for a in cls.attrs]
-    text = cls.latex.format(**dict.fromkeys(names, r"x_{1}"))
-    mathtext.MathTextParser("path").parse(f"${text}$")
+def test_the_latex_of_every_declaration_is_read(cls):
+    names = {o.strip("*?") for o in cls.operands} | {a.name for a in cls.attrs}
+    assert {place.partition("[")[0] for place in read(cls.latex).slots()} <= names
+    assert read(cls.called).latex().startswith(r"\operatorname{")
+
+
+@pytest.mark.parametrize(("cls", "sample", "name"), ALL)
+def test_its_formula_is_set_by_mathtext_and_leaves_nothing_out(cls, sample, name):
+    run = Run(cls, sample)
+    node = run.graph[run.result.name]
+    types = [run.graph[o].type for o in node.operands]
+    letters = [formula_name(f"q{i}") for i in range(len(types))]
+    said = written(node.op, types, letters)
+    for style in (said, written(node.op, types, [infix("+", q, q) for q in letters])):
+        MathTextParser("path").parse(f"${style.latex()}$")
+    ambient = [o in node.op.ambient for o in node.op.operands]
+    for slot, letter in enumerate(letters[:5]):
+        is_shown = slot >= len(ambient) or not ambient[slot]
+        assert (letter.text() in said.text()) == is_shown or node.op.name in SILENT, said.text()
+
+
+SILENT = ("zeros_like",)
+"""Operations of whose operand the shape alone counts."""
 
 
 NAMES = (

@@ -194,6 +194,13 @@ def test_attention_is_that_of_pytorch(q, k, v, settings, mask):
     agree("\n".join([*lines, f"a = attention({given})", "output a"]), reference, inputs)
 
 
+@pytest.mark.parametrize("more", ["", ", causal=true", ", m", ", m, causal=true"])
+def test_grouped_heads_need_no_newer_pytorch(more):
+    """`enable_gqa` came with PyTorch 2.5."""
+    shared = "input q : [6, 3, 4], k : [2, 5, 4], m : [3, 5]\na = attention(q, k, k{})\noutput a\n"
+    assert "enable_gqa" not in loads(shared.format(more)).compile("torch")
+
+
 def test_a_mask_of_numbers_learns():
     """A bias of the scores, by position, has a gradient of its own."""
     text = "input x : [3, 4]\nparam b : [3, 3] = 0\na = attention(x, x, x, b)\noutput a"

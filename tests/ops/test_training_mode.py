@@ -300,5 +300,6 @@ def test_nothing_can_be_drawn_without_a_key():
 
 
 def test_equations_say_what_is_random():
-    said = loads(DROPOUT).explain()
+    said = loads(DROPOUT).explain(backward=True)
     assert "dropout_mask(" in said and "key" not in said and "train" not in said
+    assert "h = dropout(h₁, p=0.4)" in loads(DROPOUT).explain()

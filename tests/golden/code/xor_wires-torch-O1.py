@@ -3,18 +3,30 @@
 Compiled from xor_wires.flow by flowc 0.1.0 (target torch, -O1).
 """
 
+import torch
 from torch import nn
 
 
 class Xor(nn.Module):
     """f, shape (N,), from x1 (N,) and x2 (N,)."""
 
+    def __init__(self):
+        super().__init__()
+        self.register_buffer(
+            "W_h",
+            torch.tensor([[-1, -1], [1, 1]], dtype=torch.float32),
+            persistent=False,
+        )
+        self.register_buffer(
+            "b_h", torch.tensor([0.5, -1.5], dtype=torch.float32), persistent=False
+        )
+        self.register_buffer(
+            "W_f", torch.tensor([-1, -1], dtype=torch.float32), persistent=False
+        )
+
     def forward(self, x1, x2):
-        xi_h1 = 0.5 - x1 - x2  # (N,)
-        h1 = step(xi_h1)
-        xi_h2 = -1.5 + x1 + x2
-        h2 = step(xi_h2)
-        xi_f = 0.5 - h1 - h2
+        h = step(torch.stack([x1, x2], dim=-1) @ self.W_h.T + self.b_h)  # (N, 2)
+        xi_f = h @ self.W_f + 0.5  # (N,)
         return step(xi_f)
 
 

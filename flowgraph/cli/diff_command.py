@@ -1,0 +1,81 @@
+"""`flowc diff`: what differs between two diagrams."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import FILE, json_option, max_nodes_option, set_option, settings_option
+from .output import Output, colored
+
+if TYPE_CHECKING:
+    from ..diagram import Diagram
+
+
+@click.command("diff")
+@click.argument("a", type=FILE)
+@click.argument("b", type=FILE)
+@click.option("--exit-code", is_flag=True, help="Exit 1 if anything differs.")
+@set_option
+@settings_option("--set-a", "settings_a", "Override in A only. May be repeated.")
+@settings_option("--set-b", "settings_b", "Override in B only. May be repeated.")
+@max_nodes_option
+@json_option
+@click.pass_obj
+def command(
+    output: Output,
+    a: str,
+    b: str,
+    exit_code: bool,
+    settings: dict[str, Any],
+    settings_a: dict[str, Any],
+    settings_b: dict[str, Any],
+    max_nodes: int,
+) -> int:
+    """Say what differs between the diagrams of A and B: nodes, wires, shapes, params, training, data.
+
+    What means the same is no difference: comments, another order of declarations, wires for equations.
+    `--set` overrides in both; one file may be compared with itself at two sizes. `-` is standard input.
+    """
+    if a == b == "-":
+        raise click.UsageError("standard input can be one of the two files only")
+    output.has_product = True
+    sides = [(a, {**settings, **settings_a}), (b, {**settings, **settings_b})]
+    found = _load_both(output, sides, max_nodes)
+    if found is None:
+        return 1
+    difference = found[0].diff(found[1])
+    if output.json:
+        output.product(difference.json())
+    else:
+        head = "".join(
+            f"{sign} {_title(file, own)}\n" for sign, (file, own) in zip(("---", "+++"), sides, strict=True)
+        )
+        text = difference.text(color=colored(sys.stdout))
+        output.product(f"{head}\n{text}" if difference else text)
+    return 1 if exit_code and difference else 0
+
+
+def _load_both(
+    output: Output, sides: list[tuple[str, dict[str, Any]]], max_nodes: int
+) -> list[Diagram] | None:
+    """Both diagrams, or None with the errors of both reported; a file given twice is read once."""
+    from ..diagram import load
+    from ..errors import FlowError
+
+    found = []
+    for file, settings in sides[:1] if sides[0] == sides[1] else sides:
+        try:
+            found.append(load(file, settings=settings, max_nodes=max_nodes))
+        except FlowError as error:
+            output.diagnostics(error.diagnostics)
+    if len(found) == len(sides):
+        return found
+    return found * 2 if found and sides[0] == sides[1] else None
+
+
+def _title(file: str, settings: dict[str, Any]) -> str:
+    said = "".join(f" --set {name}={value}" for name, value in settings.items())
+    return f"{'standard input' if file == '-' else file}{said}"

@@ -1,0 +1,131 @@
+"""Which single circles of a drawing are a layer.
+
+Assumes a typed graph of one example. Circles are a layer where they lie at the same depth, have the same
+activation, and are held together by sources that they share.
+
+The rule of what is dense: a matrix is used where at least half of its entries are wires, or a quarter if all
+of its weights are numbers, or where such a one is small. Circles that are connected more thinly are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..graph import Graph, Node
+from ..ops.base import Elementwise
+from .affine import Form, Forms, is_number
+
+SMALL, SHARE = 256, 4
+"""A matrix of numbers with this many entries is small; a larger one has a wire for every so many entries."""
+
+
+@dataclass
+class Unit:
+    """A circle. excitation: the node whose form it is of; the circle itself, where it has no activation."""
+
+    node: Node
+    excitation: str
+    form: Form
+    depth: int = 0
+
+
+@dataclass
+class Layer:
+    """Circles that become one vector, in the order of the graph."""
+
+    units: list[Unit]
+    depth: int
+    names: list[str] = field(default_factory=list)
+
+
+def find_layers(graph: Graph) -> list[Layer]:
+    """The layers of a graph, the lowest first."""
+    forms = Forms(graph)
+    units = {u.node.name: u for node in graph if (u := _unit(graph, forms, node)) is not None}
+    depths = depths_of(graph, units)
+    groups: dict[object, list[Unit]] = {}
+    for unit in units.values():
+        unit.depth = depths[unit.node.name]
+        op = None if unit.excitation == unit.node.name else unit.node.op
+        groups.setdefault((unit.depth, op), []).append(unit)
+    layers: list[Layer] = []
+    inside: set[str] = set()
+    for group in sorted(groups.values(), key=lambda g: g[0].depth):
+        for part in _connected(group):
+            if _is_worth(part, inside):
+                layers.append(Layer(part, part[0].depth, [u.node.name for u in part]))
+                inside.update(layers[-1].names if len(part) > 1 else ())
+    return layers
+
+
+def _unit(graph: Graph, forms: Forms, node: Node) -> Unit | None:
+    """The circle that a node is, if it is one with a wire."""
+    if not is_number(node):
+        return None
+    is_activation = _is_activation(node) and node.name not in forms.own
+    excitation = node.operands[0] if is_activation else node.name
+    form = forms.own.get(excitation)
+    if form is None or not any(True for _ in form.sources()):
+        return None
+    if is_activation and not _is_excitation(graph, excitation):
+        return None
+    if not is_activation and (not forms.is_source(node) or _is_excitation(graph, node.name)):
+        return None
+    return Unit(node, excitation, form)
+
+
+def _is_excitation(graph: Graph, name: str) -> bool:
+    """Whether a number is what one activation alone is applied to."""
+    users = graph.users(name)
+    return len(users) == 1 and _is_activation(users[0])
+
+
+def _is_activation(node: Node) -> bool:
+    """Whether a node is a function of one value, entry by entry."""
+    return isinstance(node.op, Elementwise) and len(node.operands) == 1
+
+
+def depths_of(graph: Graph, units: Mapping[str, Unit]) -> dict[str, int]:
+    """How many circles lie on the longest way to each node."""
+    depths: dict[str, int] = {}
+    circles = {**units} | {u.excitation: u for u in units.values()}
+    for node in graph:
+        if node.name in circles:
+            sources = circles[node.name].form.sources()
+            depths[node.name] = 1 + max((depths[s] for s in sources), default=0)
+        else:
+            depths[node.name] = max((depths[o] for o in node.operands), default=0)
+    return depths
+
+
+def _connected(units: Sequence[Unit]) -> list[list[Unit]]:
+    """The circles in groups, each held together by the sources that they share."""
+    first: dict[str, int] = {}
+    parent = list(range(len(units)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for i, unit in enumerate(units):
+        for source in unit.form.sources():
+            parent[root(i)] = root(first.setdefault(source, i))
+    groups: dict[int, list[Unit]] = {}
+    for i, unit in enumerate(units):
+        groups.setdefault(root(i), []).append(unit)
+    return list(groups.values())
+
+
+def _is_worth(units: Sequence[Unit], inside: set[str]) -> bool:
+    """Whether circles gain by being a vector: several of them, or one that reads a vector; densely wired."""
+    sources = {s for u in units for s in u.form.sources()}
+    if len(units) == 1 and sum(s in inside for s in sources) < 2:
+        return False
+    wires = [weight for u in units for weight in u.form.terms if weight[0]]
+    entries = len(units) * len(sources)
+    if all(not param for _, param in wires):  # a literal matrix: where there is no wire it has a 0
+        return entries <= SMALL or SHARE * len(wires) >= entries
+    return 2 * len(wires) >= entries
