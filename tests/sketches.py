@@ -11,7 +11,7 @@ import random
 
 LARGEST = 40
 """Circles of a diagram, at most; the constant 1 is not counted."""
-STEPS = ("tanh", "step", "relu", "sigmoid", "sign", "identity", "softplus", "exp")
+STEPS = ("tanh", "step", "relu", "sigmoid", "sign", "", "softplus", "elu")
 STEMS = ("h", "x_hat", "alpha_1", "u2v", "A_b_c", "theta", "m_max", "a_rather_long_name_of_a_circle", "Q7_", "z")
 
 
@@ -57,7 +57,7 @@ class _Sketch:
         if kind < 0.15:
             return self.equations(names, before)
         step = self.draws.choice(STEPS)
-        self.lines.append(f"node {', '.join(names)} : {step}")
+        self.lines.append(f"node {', '.join(names)}" + (f" : {step}" if step else ""))
         if kind < 0.3:
             self.lines.append(f"{', '.join(before[-1])} -[{self.weight()}]-> {', '.join(names)}")
             self.lines.append(f"1 -[{self.weight()}]-> {', '.join(names)}")

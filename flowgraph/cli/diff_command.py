@@ -7,17 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .draw_command import check_format, look_options
 from .options import FILE, json_option, max_nodes_option, set_option, settings_option
 from .output import Output, colored
 
 if TYPE_CHECKING:
     from ..diagram import Diagram
+    from ..diff import Difference
 
 
 @click.command("diff")
 @click.argument("a", type=FILE)
 @click.argument("b", type=FILE)
 @click.option("--exit-code", is_flag=True, help="Exit 1 if anything differs.")
+@click.option(
+    "-o", "out", type=FILE, metavar="OUT", help="A picture of both too; its suffix says the format."
+)
+@look_options
 @set_option
 @settings_option("--set-a", "settings_a", "Override in A only. May be repeated.")
 @settings_option("--set-b", "settings_b", "Override in B only. May be repeated.")
@@ -29,6 +35,10 @@ def command(
     a: str,
     b: str,
     exit_code: bool,
+    out: str | None,
+    depth: int | None,
+    scale: str,
+    theme: str,
     settings: dict[str, Any],
     settings_a: dict[str, Any],
     settings_b: dict[str, Any],
@@ -41,6 +51,8 @@ def command(
     """
     if a == b == "-":
         raise click.UsageError("standard input can be one of the two files only")
+    if out is not None:
+        check_format(out)
     output.has_product = True
     sides = [(a, {**settings, **settings_a}), (b, {**settings, **settings_b})]
     found = _load_both(output, sides, max_nodes)
@@ -55,7 +67,23 @@ def command(
         )
         text = difference.text(color=colored(sys.stdout))
         output.product(f"{head}\n{text}" if difference else text)
+    if out is not None:
+        _draw(output, difference, (a, b), out, {"depth": depth, "scale": scale, "theme": theme})
     return 1 if exit_code and difference else 0
+
+
+def _draw(
+    output: Output, difference: Difference, files: tuple[str, str], out: str, looks: dict[str, Any]
+) -> None:
+    """Write the picture. Raises FlowError (E0605, E0701)."""
+    from ..errors import Diagnostic
+    from .compile_command import refuse_same
+
+    for file in files:
+        refuse_same(file, out)
+    drawing = difference.draw(**looks)
+    drawing.save(out)
+    output.diagnostics(Diagnostic("W0901", said, path=out) for said in drawing.remarks)
 
 
 def _load_both(

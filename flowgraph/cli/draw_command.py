@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import FILE, in_option, json_option, max_nodes_option, params_options, set_option
+from .options import FILE, Command, in_option, json_option, max_nodes_option, params_options, set_option
 from .output import Output
 
 if TYPE_CHECKING:
@@ -15,26 +15,47 @@ if TYPE_CHECKING:
 SCALES = ("auto", "circles", "layers")
 THEMES = ("light", "dark")
 
+_LOOKS = (
+    click.option(
+        "--depth",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Unfold N levels of blocks, repeats and scans. Default: as many as stay readable.",
+    ),
+    click.option(
+        "--scale",
+        type=click.Choice(SCALES),
+        default="auto",
+        show_default=True,
+        help="Draw vectors in equations as circles, or circles as boxes.",
+    ),
+    click.option("--theme", type=click.Choice(THEMES), default="light", show_default=True, help="Colours."),
+)
+
+
+def look_options(command: Command) -> Command:
+    """`--depth`, `--scale` and `--theme`, of every command that draws."""
+    for option in reversed(_LOOKS):
+        command = option(command)
+    return command
+
+
+def check_format(out: str) -> str:
+    """The format that a file's name asks for. Raises UsageError."""
+    from ..draw.formats import format_of
+
+    try:
+        return format_of(out)
+    except ValueError as error:
+        raise click.UsageError(f"-o {out}: {error}") from None
+
 
 @click.command("draw")
 @click.argument("file", type=FILE)
 @click.option(
     "-o", "out", type=FILE, required=True, metavar="OUT", help="The picture; its suffix says the format."
 )
-@click.option(
-    "--depth",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Unfold N levels of blocks, repeats and scans. Default: as many as stay readable.",
-)
-@click.option(
-    "--scale",
-    type=click.Choice(SCALES),
-    default="auto",
-    show_default=True,
-    help="Draw vectors in equations as circles, or circles as boxes.",
-)
-@click.option("--theme", type=click.Choice(THEMES), default="light", show_default=True, help="Colours.")
+@look_options
 @click.option("--metrics", is_flag=True, help="Draw the metrics too.")
 @in_option
 @params_options
@@ -64,12 +85,7 @@ def command(
     max_nodes: int,
 ) -> int:
     """Draw FILE to OUT: svg, png, pdf, html, dot, mmd (Mermaid) or tex (TikZ). `-` is standard input."""
-    from ..draw.formats import format_of
-
-    try:
-        format = format_of(out)
-    except ValueError as error:
-        raise click.UsageError(f"-o {out}: {error}") from None
+    format = check_format(out)
     from ..diagram import load
     from ..errors import Diagnostic
     from .compile_command import refuse_same

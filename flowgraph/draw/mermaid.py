@@ -118,10 +118,11 @@ def _shape(item: Item) -> tuple[str, str]:
 
 def _wire(picture: Picture, wire: Wire, ids: Mapping[str, str]) -> str:
     source, target = ids[wire.source], ids[wire.target]
-    if wire.is_backward:
+    if picture.is_backward:
         source, target = target, source
+    link = "---" if picture.is_backward and not wire.is_backward else "-->"  # forward: there is no <--
     label = escaped(names.plain(wire_label(picture, wire)))
-    return f'{source} -->|"{label}"| {target}' if label else f"{source} --> {target}"
+    return f'{source} {link}|"{label}"| {target}' if label else f"{source} {link} {target}"
 
 
 # ---------------------------------------------------------------------------------------

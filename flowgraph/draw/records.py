@@ -65,12 +65,13 @@ def _of_item(item: Item, reads: list[str], feeds: list[str]) -> Record:
     told += [("parameter", f"{name} {shape}".strip()) for name, shape in item.params]
     if "value" not in dict(told):
         told += [("value", plain(note)) for note in item.notes]
+    if item.slope:
+        told.append(("slope", plain(item.slope)))
     if item.gradient and "gradient" not in dict(told):
         told.append(("gradient", plain(item.gradient)))
     told += _ends("reads", reads) + _ends("feeds", feeds)
-    return _record(
-        title_of(item), kind, told, item.span, [item.name, operation, *(p for p, _ in item.params)]
-    )
+    words = [item.name, operation, dict(item.facts).get("activation", ""), *(name for name, _ in item.params)]
+    return _record(title_of(item), kind, told, item.span, words)
 
 
 def _of_wire(wire: Wire, source: Item, target: Item) -> Record:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..types import REAL, Mismatch, TensorType, Type, Unifier, describe
+from ..types import REAL, Dim, Mismatch, TensorType, Type, Unifier, describe
 from .base import Op, Sample, Value, axes_of, fn, need_equal, real
 from .declared import Axes
 from .reduce import axis_count, kept_shape

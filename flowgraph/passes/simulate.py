@@ -71,14 +71,18 @@ def as_array(node: Node, value: Any) -> np.ndarray:
 
 
 def bind_sizes(graph: Graph, values: Mapping[str, Any]) -> dict[str, int]:
-    """The symbolic sizes, read off the shapes of the values. Raises ShapeClash."""
+    """The symbolic sizes, read off the shapes of the values. Raises ShapeClash.
+
+    What is required of a size that no value has, such as that of targets, is not asked for.
+    """
     sizes: dict[str, int] = {}
     for name in (*graph.inputs, *graph.targets, *graph.params, *graph.buffers):
         if name in values and graph[name].type.elem != KEY:
             _bind_shape(name, graph[name].type, np.shape(values[name]), sizes)
     for requirement in graph.requires:
-        if not holds(requirement.condition, sizes):
-            have = ", ".join(f"{s} is {sizes[s]}" for s in sorted(_symbols(requirement.condition)))
+        symbols = _symbols(requirement.condition)
+        if symbols <= sizes.keys() and not holds(requirement.condition, sizes):
+            have = ", ".join(f"{s} is {sizes[s]}" for s in sorted(symbols))
             raise ShapeClash("", requirement.message, requirement.span, f"required here, and {have}")
     return sizes
 
