@@ -81,6 +81,17 @@ class Requirement:
     message: str
     span: Span | None = None
 
+    @property
+    def symbols(self) -> frozenset[str]:
+        """The symbolic sizes that it is about."""
+        return _symbols(self.condition)
+
+
+def _symbols(condition: Any) -> frozenset[str]:
+    if isinstance(condition, tuple):
+        return frozenset[str]().union(*map(_symbols, condition[1:]))
+    return frozenset(getattr(condition, "symbols", ()))
+
 
 class Graph:
     """A closed graph: inputs, targets and params in, results out."""

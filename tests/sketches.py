@@ -1,8 +1,7 @@
 """Random diagrams of circles, to be drawn: what tests of layouts share.
 
-The same seed gives the same text. Up to 40 circles in layers of various height, wires that skip layers,
-biases, shared and fresh weights, numbers of one to five digits, layers of several circles, equations; names
-with underscores, digits, Greek letters, and long ones.
+The same seed gives the same text. Up to 40 circles in columns and layers of various height, wires that skip
+columns, and fresh weights, numbers of one to five digits, equations; names with underscores, digits, Greek letters, and long ones.
 """
 
 from __future__ import annotations
@@ -57,7 +56,10 @@ class _Sketch:
         if kind < 0.15:
             return self.equations(names, before)
         step = self.draws.choice(STEPS)
-        self.lines.append(f"node {', '.join(names)}" + (f" : {step}" if step else ""))
+        said = ", ".join(names)
+        if kind > 0.8:
+            said, names = f"{names[0]}[{many}]", [f"{names[0]}[{k}]" for k in range(many)]
+        self.lines.append(f"node {said}" + (f" : {step}" if step else ""))
         if kind < 0.3:
             self.lines.append(f"{', '.join(before[-1])} -[{self.weight()}]-> {', '.join(names)}")
             self.lines.append(f"1 -[{self.weight()}]-> {', '.join(names)}")

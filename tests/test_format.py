@@ -252,7 +252,7 @@ def test_random_statements_are_printed_as_they_are(statements: list) -> None:
 def printed(statement: s.Stmt) -> str:
     """A statement that no source has, on one or more lines."""
     from flowgraph.format import _statement
-    from flowgraph.format_doc import layout
+    from flowgraph.format.doc import layout
 
     return layout(_statement(statement))
 

@@ -6,8 +6,8 @@ import pytest
 from matplotlib.mathtext import MathTextParser
 
 from flowgraph.formula import Apply, Big, Formula, Fraction, Minus, Script, Symbol, T
-from flowgraph.formula_make import derivative, filled, infix, literal, name, number, shortened, weighted, word
-from flowgraph.formula_read import read
+from flowgraph.formula.make import derivative, filled, infix, literal, name, number, shortened, weighted, word
+from flowgraph.formula.read import read
 
 X, Y, Z, W = map(name, "xyzW")
 D = derivative(name("L"), name("f_1"))

@@ -17,7 +17,7 @@ from running import Engine, initial, module_of, same
 from flowgraph.diagram import Diagram, loads
 from flowgraph.errors import FlowError
 from flowgraph.naming import ARGUMENT_NAMES, CODE_NAMES, KEYWORDS, MODULE_NAMES
-from flowgraph.parse_exprs import RESERVED
+from flowgraph.parse.exprs import RESERVED
 
 ENGINES = [Engine(target, level) for target in ("numpy", "torch") for level in (0, 1)]
 

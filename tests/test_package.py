@@ -97,7 +97,7 @@ def test_the_wheel_runs_where_nothing_else_is(built: Path, tmp_path: Path) -> No
     stored = command(
         python,
         "-c",
-        "from flowgraph.parse import grammar_path as g; from flowgraph.parse_tables import load_tables as t;"
+        "from flowgraph.parse import grammar_path as g; from flowgraph.parse.tables import load_tables as t;"
         "print(g(), t(g()) is not None)",
         cwd=flow,
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flowgraph import Weights
-from flowgraph.params_pattern import Pattern, Rename
+from flowgraph.params.pattern import Pattern, Rename
 
 
 @pytest.mark.parametrize(

@@ -103,12 +103,12 @@ def test_grammar_is_found_in_a_package_first(tmp_path: Path, monkeypatch: pytest
     package = tmp_path / "flowgraph"
     (package / "grammar").mkdir(parents=True)
     shutil.copy(beside, package / "grammar" / "flow.lark")
-    monkeypatch.setattr(parse_module, "__file__", str(package / "parse.py"))
+    monkeypatch.setattr(parse_module, "__file__", str(package / "parse" / "__init__.py"))
     assert grammar_path() == (package / "grammar" / "flow.lark").resolve()
 
 
 def test_every_rule_has_its_callback() -> None:
-    from flowgraph.parse_build import TreeBuilder
+    from flowgraph.parse.build import TreeBuilder
 
     for rule in load_grammar().rules:
         callback = rule.alias or rule.options.template_source or rule.origin.name

@@ -15,9 +15,9 @@ from running import EXAMPLES
 
 from flowgraph.errors import Diagnostics, Source
 from flowgraph.parse import grammar_path, load_grammar, parse
-from flowgraph.parse_tables import load_tables, origin, tables_path, tables_text
+from flowgraph.parse.tables import load_tables, origin, tables_path, tables_text
 
-HINT = "the grammar changed: run `python -m flowgraph.parse_tables`"
+HINT = "the grammar changed: run `python -m flowgraph.parse.tables`"
 
 
 def test_the_stored_tables_are_fresh() -> None:
@@ -30,7 +30,7 @@ def test_the_stored_tables_are_fresh() -> None:
 def test_the_tables_do_not_depend_on_the_hash_seed() -> None:
     script = (
         "from flowgraph.parse import grammar_path, load_grammar\n"
-        "from flowgraph.parse_tables import tables_text\n"
+        "from flowgraph.parse.tables import tables_text\n"
         "print(tables_text(load_grammar(), grammar_path()))"
     )
     found = set()

@@ -276,3 +276,11 @@ def test_stages() -> None:
     assert "nn.Module" in diagram.stage("code", target="torch")
     with pytest.raises(ValueError, match="no stage"):
         diagram.stage("finished")
+
+
+def test_what_is_required_of_targets_is_not_asked_for_without_them() -> None:
+    text = 'size U\nrequire U > 1, "too short"\ninput x\ntarget y : [U]\noutput z = 2 * x\nloss z * sum(y)\n'
+    diagram = loads(text)
+    assert diagram.run({"x": [1, 2]}).outputs["z"].tolist() == [2, 4]
+    (error,) = refused(diagram, {"x": 1, "y": [1]})
+    assert error.message == "too short" and error.span is not None

@@ -53,6 +53,8 @@ def command(
         raise click.UsageError("standard input can be one of the two files only")
     if out is not None:
         check_format(out)
+    elif (depth, scale, theme) != (None, "auto", "light"):
+        raise click.UsageError("--depth, --scale and --theme are about the picture: name it with -o")
     output.has_product = True
     sides = [(a, {**settings, **settings_a}), (b, {**settings, **settings_b})]
     found = _load_both(output, sides, max_nodes)

@@ -184,7 +184,7 @@ in_option = click.option(
 
 def _patterns(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
     """Patterns of names that can be read. Raises BadParameter."""
-    from ..params_pattern import Pattern, Rename
+    from ..params.pattern import Pattern, Rename
 
     try:
         for text in given:

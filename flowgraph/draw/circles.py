@@ -19,6 +19,7 @@ from . import names
 from .curve import Sketch, sketch
 from .depth import columns
 from .measure import measure
+from .names import Tex
 from .neurons import Neuron
 from .picture import Item, Weight, Wire
 from .terms import Source, Term, length
@@ -34,6 +35,8 @@ FAINT = 0.3
 """The ink of a wire among many whose weight is not known, or is near 0."""
 WIDEST = 36.0
 """A weight's name that is wider at SIZE, in points, stands once for all wires of its layer."""
+LONGEST = 90.0
+"""Width of what is said of a weight, at SIZE: a longer name is cut."""
 SIZE = 9.0
 
 
@@ -187,7 +190,7 @@ class Circles:
         once.add(key)
         shape = param.type.shape
         tail = names.word(f" [{', '.join(map(str, shape))}]") if shape else ""
-        return sign + names.name(param.hint or param.name) + tail, None
+        return sign + _cut(param.hint or param.name) + tail, None
 
     def _terms(self, term: Term) -> tuple[Weight, ...]:
         return (Weight(term.number, self._param(term), term.index),)
@@ -267,6 +270,15 @@ def _sketch_of_op(op: Any) -> Sketch | None:
     if not isinstance(op, Elementwise):
         return None
     return sketch(lambda x: op.evaluate([x], [None], {}))
+
+
+def _cut(name: str) -> Tex:
+    """A parameter's name, without its end where it is too long to stand beside a wire; facts have it whole."""
+    tex, length = names.name(name), len(name)
+    while measure(tex, SIZE).width > LONGEST:
+        length -= 1
+        tex = names.name(name[:length].rstrip("_.")) + r"\ldots "
+    return tex
 
 
 def _initial(param: Node, index: tuple[int, ...]) -> float | None:

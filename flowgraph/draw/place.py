@@ -21,6 +21,8 @@ from .picture import Item, Wire
 SWEEPS = 12
 SLOT = 14.0
 """Height that a wire needs where it crosses a column."""
+FREE = 1e-3
+"""The pull of what nothing pulls."""
 TIDY = 3000
 """Crossings of pictures with more slots and circles than these are not reduced."""
 
@@ -216,18 +218,28 @@ def _settle(found: Columns, gap: float) -> None:
     for sweep in range(3 * SWEEPS):
         forth = sweep % 2 == 0
         for column in found.order if forth else reversed(found.order):
-            wanted = []
-            for name in column:
-                slot = slots[name]
-                beside = slot.left + slot.right
-                pull = sum(w for _, w in beside)
-                own = sum(slots[n].y * w for n, w in beside) / pull if pull else slot.y
-                wanted.append((own, 0.01 if slot.is_one else 1.0))
-            _fit(slots, column, gap, wanted)
+            _fit(slots, column, gap, _wanted(slots, column))
     middle = [s.y for s in slots.values()]
     shift = (max(middle) + min(middle)) / 2 if middle else 0.0
     for slot in slots.values():
         slot.y -= shift
+
+
+def _wanted(slots: Mapping[str, Slot], column: Sequence[str]) -> list[tuple[float, float]]:
+    """The height that each slot's neighbours pull it to, and how strongly; what has none goes with the others."""
+    pulled: list[tuple[float, float] | None] = []
+    for name in column:
+        slot = slots[name]
+        beside = slot.left + slot.right
+        pull = sum(w for _, w in beside)
+        own = sum(slots[n].y * w for n, w in beside) / pull if pull else 0.0
+        pulled.append((own, 0.01 if slot.is_one else 1.0) if pull else None)
+    last = next((each[0] for each in pulled if each is not None), 0.0)
+    out = []
+    for each in pulled:
+        last = each[0] if each is not None else last
+        out.append(each or (last, FREE))
+    return out
 
 
 def _distances(slots: Mapping[str, Slot], column: Sequence[str], gap: float) -> list[float]:

@@ -18,6 +18,7 @@ from functools import cached_property
 
 from .geometry import (
     Grid,
+    Lines,
     Point,
     Rect,
     around_points,
@@ -32,6 +33,8 @@ TOUCH = 0.75
 """An arrow touches what its tip is at most this far from, in points."""
 MARGIN = 0.01
 """What overlaps by less than this does not, in points: rounding."""
+CLEARLY, SEEN = 0.5, 40.0
+"""A label is at least so much nearer to its own wire than to another; how far it is looked for."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,8 @@ def faults(scene: Scene) -> list[str]:
         *labels_on_labels(scene),
         *labels_on_shapes(scene),
         *labels_out_of_place(scene),
+        *labels_of_two_wires(scene),
+        *labels_crossed(scene),
         *shapes_on_shapes(scene),
         *arrows_through(scene),
         *loose_arrows(scene),
@@ -203,6 +208,38 @@ def labels_out_of_place(scene: Scene) -> list[str]:
             if around_points(curve.points).overlaps(text.rect, MARGIN):
                 found.append(f"the label {text.tex} lies on the curve of {text.owner}")
     return found
+
+
+def labels_of_two_wires(scene: Scene) -> list[str]:
+    """Labels beside wires that are not clearly nearer to their own wire than to any other.
+
+    In the backward flow a wire that takes no part is pale and has no label: it is nobody's rival.
+    """
+    picture = scene.picture
+    pale = {w.id for w in picture.wires if picture.is_backward and not w.is_backward}
+    lines = _lines(scene)
+    wires = {arrow.owner for arrow in scene.arrows}
+    found = []
+    for text in scene.texts:
+        if text.owner not in wires:
+            continue
+        near = lines.distances(text.rect, SEEN)
+        own = near.pop(text.owner, SEEN)
+        for other, away in near.items():
+            if away < own + CLEARLY and other not in pale:
+                found.append(f"the label {text.tex} of {text.owner} might be one of {other}")
+    return found
+
+
+def labels_crossed(scene: Scene) -> list[str]:
+    """Labels outside of shapes that an arrow passes through, and that nothing sets off from it."""
+    lines = _lines(scene)
+    return [
+        f"the arrow {owner} passes through the label {text.tex} of {text.owner}"
+        for text in scene.texts
+        if not text.inside and not text.halo
+        for owner in lines.distances(text.rect.grown(-MARGIN), MARGIN)
+    ]
 
 
 def shapes_on_shapes(scene: Scene) -> list[str]:
@@ -311,6 +348,13 @@ def _contains(scene: Scene, owner: str, rect: Rect) -> bool:
     reach = (shape.radius + MARGIN) ** 2
     corners = [(x, y) for x in (rect.x0, rect.x1) for y in (rect.y0, rect.y1)]
     return all((x - shape.x) ** 2 + (y - shape.y) ** 2 <= reach for x, y in corners)
+
+
+def _lines(scene: Scene) -> Lines:
+    lines = Lines()
+    for arrow in scene.arrows:
+        lines.add(arrow.owner, [*flattened(arrow.points), arrow.tip])
+    return lines
 
 
 def _shape_grid(scene: Scene) -> Grid[Circle | Box]:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from .drawing import Drawing
 
 LARGEST = 8000.0
-"""Big points of a page's longer side, half of TeX's greatest length: LaTeX takes no higher page, and readers of
-PDF no longer one than 14400. A larger page is made smaller."""
+"""Big points of a page's longer side: LaTeX takes none of over 8192 points, half of TeX's greatest length.
+A larger page is made smaller."""
 FONT = 10
 """Size of the font that labels are set in, then scaled: TeX's own fonts have only a few sizes."""
 NARROWER = 0.92

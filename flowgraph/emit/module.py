@@ -184,7 +184,7 @@ def bind_size_lines(graph: Graph, body: Body, given: Sequence[str], *, is_checke
     """
     checks = []
     for requirement in graph.requires:
-        needed = _symbols(requirement.condition)
+        needed = requirement.symbols
         if any(size_source(graph, symbol, given) is None for symbol in needed):
             continue
         if is_checked and all(size_source(graph, symbol, graph.inputs) is not None for symbol in needed):
@@ -224,14 +224,6 @@ COMPARE: dict[str, type[ast.cmpop]] = {
     ">": ast.Gt,
     ">=": ast.GtE,
 }
-
-
-def _symbols(condition: Any) -> set[str]:
-    """The symbolic sizes that a condition speaks of."""
-    if isinstance(condition, Dim):
-        return set(condition.symbols)
-    sides = condition[1:] if isinstance(condition, tuple) else ()
-    return set().union(*map(_symbols, sides))
 
 
 def _condition(condition: Any, body: Body) -> ast.expr:

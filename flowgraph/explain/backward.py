@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..formula_make import derivative, name
+from ..formula.make import derivative, name
 from ..graph import Graph, Node, with_subgraphs
 from ..ops.control import Loop
 from ..ops.scan import Scan

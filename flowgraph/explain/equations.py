@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..formula import Fence, Formula, Minus, Rank, Script, Symbol
-from ..formula_make import derivative, name, number, shortened
+from ..formula.make import derivative, name, number, shortened
 from ..graph import Graph, Node
 from ..mathnames import unicode_name
 from ..ops.control import GIVEN

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..formula import DOTS, Apply, Formula, Infix, Rank, Script, Symbol
-from ..formula_make import name, number, word
+from ..formula.make import name, number, word
 from ..graph import Graph, Node
 from ..ops.notation import setting
 from ..types import TensorType, describe

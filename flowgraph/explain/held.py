@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..formula import DOTS, Apply, Formula, Infix, Rank, Script, Symbol
-from ..formula_make import derivative, name, number, word
+from ..formula.make import derivative, name, number, word
 from ..graph import Graph, Node
 from ..ops.control import Loop
 from ..ops.leaf import Item

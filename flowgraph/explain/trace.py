@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..formula_make import name
+from ..formula.make import name
 from ..graph import Graph, Node
 from ..ops.control import GIVEN, evaluate_nodes
 from ..ops.notation import written

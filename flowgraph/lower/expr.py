@@ -241,11 +241,15 @@ class Expressions:
 
     def _unknown_member(self, expr: Member, path: str | None) -> None:
         head = head_of(expr)
-        if head is not None and head.name not in self.scope.params:
+        layer = self.scope.find_callable(head.name) if head is not None else None
+        is_layer = layer is not None and layer.kind == "layer"
+        if head is not None and head.name not in self.scope.params and not is_layer:
             self.scope.look_up(head.name, head.span)  # a misspelt or broken name is what to tell of
         members = [p for p in self.scope.params if "." in p]
         own = [p for p in members if head is not None and p.startswith(f"{head.name}.")]
         cure = self.scope.found.closest(path, own or members) if path else ""
+        if is_layer and not own and head is not None:
+            cure = f"a layer has its parameters once it is applied: write `{shorten(head.name)}(...)` before"
         if not cure and own:
             cure = f"there are {', '.join(f'`{p}`' for p in own[:8])}"
         self.scope.found.report(

@@ -70,6 +70,9 @@ def _round(statement: RepeatStmt, scope: Scope, index: int) -> str:
         return Returned([s.node for _, s in again], [n for n, _ in again], [s.span for _, s in again])
 
     node, returned = run_body(scope, child, statement.body, f"{name}", statement.span, None, bound_again)
+    kept = {n: s.span for n, s in child.symbols.items() if s.kind == "equation" and n not in returned.labels}
+    scope.inner |= {**kept, name: statement.name_span}
+    scope.counters.add(name)
     define_equation(scope, returned, node)
     return node
 

@@ -87,6 +87,10 @@ class Scope:
     """One number, how many nodes there are in all scopes together."""
     requires: list[Any] = field(default_factory=list)
     """What bodies require of symbolic sizes, of all scopes together."""
+    inner: dict[str, Span] = field(default_factory=dict)
+    """Names that were bound first in a repeat, and stay inside of it."""
+    counters: set[str] = field(default_factory=set)
+    """Those of them that count its rounds."""
     streams: int = 0
     """How many keys for random draws were made in this scope."""
 
@@ -159,7 +163,15 @@ class Scope:
                 help=f"call it: `{name}(...)`",
             )
             raise Skip
-        cure = self.found.closest(name, chain(self.symbols, self.later, CONSTANTS))
+        self._refuse_callable(name, span)
+        labels: list[tuple[Span | None, str]] = []
+        if name in self.inner:
+            labels = [(self.inner[name], f"`{shorten(name)}` is known in this `repeat` alone")]
+            cure = "the number of a round is known inside of it"
+            if name not in self.counters:
+                cure = f"bind `{shorten(name)}` before the `repeat`: then it keeps its last value"
+        else:
+            cure = self.found.closest(name, chain(self.symbols, self.later, CONSTANTS))
         cure = cure or self.found.closest(
             name, chain(self.callables, (n for n, op in OPS.items() if op.group))
         )
@@ -168,7 +180,29 @@ class Scope:
             f"`{shorten(name)}` is not defined",
             span,
             "not found",
+            labels=labels,
             help=cure or "declare it as an input, param or node, or write an equation for it",
+        )
+        raise Skip
+
+    def _refuse_callable(self, name: str, span: Span) -> None:
+        """Report E0101 and raise Skip for a block, a layer or a file that stands where a value must."""
+        symbol = self.find_callable(name)
+        if symbol is None:
+            return
+        kind = symbol.kind if symbol.kind != "callable" else "block"
+        cure = f"call it: `{shorten(name)}(...)`"
+        if kind == "layer":
+            cure = (
+                f"apply it, `{shorten(name)}(x)`, or take a parameter of it, such as `{shorten(name)}.weight`"
+            )
+        self.found.report(
+            "E0101",
+            f"`{shorten(name)}` is {article(kind)}, not a value",
+            span,
+            "used as a value",
+            labels=[(symbol.span, "made here")],
+            help=cure,
         )
         raise Skip
 

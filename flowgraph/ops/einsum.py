@@ -74,10 +74,9 @@ class Einsum(Op):
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         terms, out = self.parsed()
         if len(terms) != len(types):
-            raise self._refused(
-                f"{len(terms)} term{'s' * (len(terms) != 1)} for {len(types)} operand{'s' * (len(types) != 1)}",
-                "give one term for each, by commas",
-            )
+            operands = "1 operand" if len(types) == 1 else f"{len(types)} operands"
+            said = f"{'1 term' if len(terms) == 1 else f'{len(terms)} terms'} for {operands}"
+            raise self._refused(said, "give one term for each, by commas")
         sizes: dict[str, tuple[int, Size]] = {}
         for slot, (term, t) in enumerate(zip(terms, types, strict=True)):
             if len(term) != t.rank:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..formula_make import weighted
+from ..formula.make import weighted
 from ..types import (
     REAL,
     Dim,

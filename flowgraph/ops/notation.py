@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from ..formula import Apply, Fence, Formula, Rank, Slot
-from ..formula_make import filled, number, shortened, sizes, word
-from ..formula_read import read
+from ..formula.make import filled, number, shortened, sizes, word
+from ..formula.read import read
 from ..types import Dim
 from .base import Op, bind_operands
 

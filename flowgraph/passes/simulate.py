@@ -80,9 +80,8 @@ def bind_sizes(graph: Graph, values: Mapping[str, Any]) -> dict[str, int]:
         if name in values and graph[name].type.elem != KEY:
             _bind_shape(name, graph[name].type, np.shape(values[name]), sizes)
     for requirement in graph.requires:
-        symbols = _symbols(requirement.condition)
-        if symbols <= sizes.keys() and not holds(requirement.condition, sizes):
-            have = ", ".join(f"{s} is {sizes[s]}" for s in sorted(symbols))
+        if requirement.symbols <= sizes.keys() and not holds(requirement.condition, sizes):
+            have = ", ".join(f"{s} is {sizes[s]}" for s in sorted(requirement.symbols))
             raise ShapeClash("", requirement.message, requirement.span, f"required here, and {have}")
     return sizes
 
@@ -110,13 +109,6 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "or": lambda a, b: a or b,
     "not": lambda a: not a,
 }
-
-
-def _symbols(condition: Any) -> set[str]:
-    """The symbolic sizes that a condition speaks of."""
-    if isinstance(condition, Dim):
-        return set(condition.symbols)
-    return set().union(*map(_symbols, condition[1:])) if isinstance(condition, tuple) else set()
 
 
 def holds(condition: Any, sizes: Mapping[str, int]) -> Any:

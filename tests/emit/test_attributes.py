@@ -22,7 +22,7 @@ from flowgraph.emit.containers import Attributes
 from flowgraph.emit.layers import MODULE_DICT
 from flowgraph.errors import FlowError
 from flowgraph.naming import KEYWORDS
-from flowgraph.parse_exprs import RESERVED
+from flowgraph.parse.exprs import RESERVED
 
 torch = pytest.importorskip("torch")
 

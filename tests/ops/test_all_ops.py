@@ -39,9 +39,9 @@ from op_cases import (
 from flowgraph.codes import CODES
 from flowgraph.emit.helpers import with_callees
 from flowgraph.emit.template import helper_name
-from flowgraph.formula_make import infix
-from flowgraph.formula_make import name as formula_name
-from flowgraph.formula_read import read
+from flowgraph.formula.make import infix
+from flowgraph.formula.make import name as formula_name
+from flowgraph.formula.read import read
 from flowgraph.ops import OPS
 from flowgraph.ops.base import Composite
 from flowgraph.ops.init import INITS

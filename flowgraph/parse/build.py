@@ -14,9 +14,9 @@ from itertools import pairwise
 from sys import intern
 from typing import Any
 
-from . import syntax as s
-from .errors import Span, did_you_mean, shorten
-from .parse_exprs import CONSTANTS, RESERVED, Children, ExprBuilder
+from .. import syntax as s
+from ..errors import Span, did_you_mean, shorten
+from .exprs import CONSTANTS, RESERVED, Children, ExprBuilder
 
 
 class TreeBuilder(ExprBuilder):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .mathnames import latex_word
+from ..mathnames import latex_word
 
 LATEX, TEXT = "latex", "text"
 """The two ways of writing a formula."""

@@ -4,7 +4,7 @@
 that grammar and the version of that Lark. Where either differs the tables are built anew, so a
 stale file costs 60 ms and nothing else; a test asks for a fresh one.
 
-    python -m flowgraph.parse_tables          # write it, after changing the grammar
+    python -m flowgraph.parse.tables          # write it, after changing the grammar
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _decoded(item: dict[str, Any]) -> dict[Any, Any]:
 
 def write_tables() -> Path:
     """Work the tables out and write them beside the grammar."""
-    from .parse import grammar_path, load_grammar
+    from . import grammar_path, load_grammar
 
     grammar = grammar_path()
     path = tables_path(grammar)

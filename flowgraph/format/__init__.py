@@ -17,8 +17,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from . import syntax as s
-from .format_doc import (
+from .. import syntax as s
+from .doc import (
     INDENT,
     Break,
     Part,

@@ -11,8 +11,8 @@ import re
 from sys import intern
 from typing import Any
 
-from . import syntax as s
-from .errors import Diagnostics, Source, Span, shorten
+from .. import syntax as s
+from ..errors import Diagnostics, Source, Span, shorten
 
 STATEMENT_WORDS = (
     *("diagram", "use", "size", "const", "require", "input", "target", "param", "node", "layer"),

@@ -27,9 +27,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .errors import InternalError
-from .graph import Graph, Node
-from .types import Dim, TupleType, Unknown
+from ..errors import InternalError
+from ..graph import Graph, Node
+from ..types import Dim, TupleType, Unknown
 
 INDENT = "  "
 WORDS = {"none": None, "true": True, "false": False, "inf": math.inf, "nan": math.nan}
@@ -59,7 +59,7 @@ def parse_graph(text: str, ops: Any) -> Graph:
 
     ops: the package of operations, `flowgraph.ops`.
     """
-    from .text_parse import read_graph
+    from .parse import read_graph
 
     return read_graph(text, ops)
 

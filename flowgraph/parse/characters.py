@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import unicodedata
 
-from .errors import Diagnostics, Span, shorten
-from .parse_mistake import PAIRS, Mistake, Rule, word_at
+from ..errors import Diagnostics, Span, shorten
+from .mistake import PAIRS, Mistake, Rule, word_at
 
 _CHARACTERS = {
     "'": 'strings are written in double quotes: "..."',

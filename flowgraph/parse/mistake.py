@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .errors import Diagnostics, Source, Span, shorten
-from .parse_exprs import CONSTANTS
+from ..errors import Diagnostics, Source, Span, shorten
+from .exprs import CONSTANTS
 
 FORMS = {
     "diagram": 'diagram xor "what it computes"',

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .errors import Diagnostics, Source, Span
-from .parse_characters import CHARACTER_RULES
-from .parse_mistake import Bracket, Mistake, described, form_of, last_text, word_at
-from .parse_slips import SLIPS
+from ..errors import Diagnostics, Source, Span
+from .characters import CHARACTER_RULES
+from .mistake import Bracket, Mistake, described, form_of, last_text, word_at
+from .slips import SLIPS
 
 _PRINTED = {
     "RPAR": "`)`",

@@ -17,12 +17,12 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any
 
-from .errors import Diagnostics, Source, Span
-from .parse_build import TreeBuilder
-from .parse_exprs import STATEMENT_WORDS
-from .parse_run import Run
-from .parse_tables import load_tables
-from .syntax import Comment, File
+from ..errors import Diagnostics, Source, Span
+from ..syntax import Comment, File
+from .build import TreeBuilder
+from .exprs import STATEMENT_WORDS
+from .run import Run
+from .tables import load_tables
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -110,7 +110,7 @@ class _Unfiltered:
 
 def grammar_path() -> Path:
     """Where the grammar lies: inside an installed package, else beside it (checkout, sdist)."""
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parents[1]
     inside = here / "grammar" / "flow.lark"
     return inside if inside.is_file() else here.parent / "grammar" / "flow.lark"
 

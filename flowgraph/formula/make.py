@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from .formula import (
+from ..mathnames import latex_name, latex_word, unicode_name
+from . import (
     ATOM,
     DOTS,
     LATEX,
@@ -23,7 +24,6 @@ from .formula import (
     T,
     held,
 )
-from .mathnames import latex_name, latex_word, unicode_name
 
 TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 """Comparisons read from right to left."""

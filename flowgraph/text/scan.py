@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
-from .errors import Source, Span, fail
+from ..errors import Source, Span, fail
 
 T = TypeVar("T")
 

@@ -6,9 +6,9 @@ tried in the order of `SLIPS`, the more certain ones first.
 
 from __future__ import annotations
 
-from .errors import Diagnostics, Span, did_you_mean, shorten
-from .parse_exprs import STATEMENT_WORDS
-from .parse_mistake import FORMS, PAIRS, Mistake, Rule, described, form_of, last_text
+from ..errors import Diagnostics, Span, did_you_mean, shorten
+from .exprs import STATEMENT_WORDS
+from .mistake import FORMS, PAIRS, Mistake, Rule, described, form_of, last_text
 
 _OTHER_LANGUAGES = {
     "def": "a function is a block: `block f(x) { return x }`",

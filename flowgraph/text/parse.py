@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import Source, Span
-from .graph import Graph, Node, Requirement, Result
-from .text import WORDS, holds_sizes
-from .text_scan import Tokens
-from .types import Dim, Elem, TensorType, TupleType, Unknown
+from ..errors import Source, Span
+from ..graph import Graph, Node, Requirement, Result
+from ..types import Dim, Elem, TensorType, TupleType, Unknown
+from . import WORDS, holds_sizes
+from .scan import Tokens
 
 MAX_DEPTH = 200
 HEAD = ("sizes", "batch", "constants", "require", "inputs", "targets", "params")

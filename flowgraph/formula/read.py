@@ -12,7 +12,8 @@ import re
 from functools import cache
 from string import Formatter
 
-from .formula import (
+from ..mathnames import GREEK
+from . import (
     BIG,
     DOTS,
     PRODUCT,
@@ -31,8 +32,7 @@ from .formula import (
     Slot,
     Symbol,
 )
-from .formula_make import sizes
-from .mathnames import GREEK
+from .make import sizes
 
 TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[0-9]+(?:\.[0-9]+)?|\S")
 SPACES = (r"\,", r"\;", r"\ ", r"\quad")

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .errors import Diagnostics, closest_name, shorten
-from .params_pattern import Pattern
+from ..errors import Diagnostics, closest_name, shorten
+from .pattern import Pattern
 
 FEW = 10
 """So many misfits are told, even if no name fits."""

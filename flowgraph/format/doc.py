@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from . import syntax as s
+from .. import syntax as s
 
 WIDTH = 88
 INDENT = 4

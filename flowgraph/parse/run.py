@@ -17,10 +17,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from .errors import Diagnostics, Source, Span
-from .parse_explain import explain, explain_open_bracket, explain_unfinished
-from .parse_exprs import MAX_NAME, STATEMENT_WORDS
-from .parse_mistake import Bracket, Mistake
+from ..errors import Diagnostics, Source, Span
+from .explain import explain, explain_open_bracket, explain_unfinished
+from .exprs import MAX_NAME, STATEMENT_WORDS
+from .mistake import Bracket, Mistake
 
 if TYPE_CHECKING:
     from lark import Lark

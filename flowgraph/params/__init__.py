@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from .data.arrays import unusable_reported
-from .data.weights import Entry, read_entries, value_entry, write_weights
-from .errors import Diagnostics, fail, shorten
-from .graph import Graph, Node
-from .params_misfit import FEW, Fit, report_misfits, turned
-from .params_pattern import Pattern, Rename
-from .types import Dim, TensorType
+from ..data.arrays import unusable_reported
+from ..data.weights import Entry, read_entries, value_entry, write_weights
+from ..errors import Diagnostics, fail, shorten
+from ..graph import Graph, Node
+from ..types import Dim, TensorType
+from .misfit import FEW, Fit, report_misfits, turned
+from .pattern import Pattern, Rename
 
 
 @dataclass(frozen=True)
