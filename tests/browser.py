@@ -151,9 +151,10 @@ class Browser:
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         self.mouse("Moved", *start)
         self.mouse("Pressed", *start, button="left", clickCount=1)
-        for step in (0.3, 0.7, 1.0, 1.0):
+        for step in (0.3, 0.7, 1.0):
             x, y = (a + step * (b - a) for a, b in zip(start, end, strict=True))
             self.mouse("Moved", x, y, button="left", buttons=1)
+            self.run("new Promise(done => requestAnimationFrame(() => done(true)))")  # moves wait for a frame
         self.mouse("Released", *end, button="left", clickCount=1)
 
     def key(self, key: str) -> None:

@@ -1,7 +1,8 @@
 """Random diagrams of circles, to be drawn: what tests of layouts share.
 
 The same seed gives the same text. Up to 40 circles in columns and layers of various height, wires that skip
-columns, and fresh weights, numbers of one to five digits, equations; names with underscores, digits, Greek letters, and long ones.
+columns, biases, shared and fresh weights, numbers of one to five digits, equations; names with underscores,
+digits, Greek letters, and long ones.
 """
 
 from __future__ import annotations

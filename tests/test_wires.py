@@ -179,3 +179,31 @@ def test_ends_and_weights_that_are_not_allowed(wire: str, code: str) -> None:
     )
     text = text.replace("param p, v = 1.0", "param p = 1.0\nparam v = 1.0")
     assert codes(f"{text}e = y + 1\n{wire}\noutput h\n") == [code]
+
+
+def test_wires_in_blocks_make_parameters_like_any_others() -> None:
+    """Fresh weights start by the number of wires into the circle, wherever the circle is drawn."""
+    block = """
+block part(x : [2]) -> [2] {
+    node h[2], g : tanh
+    x -[W]-> h
+    1 -> h, g
+    x -> g
+    return h * g
+}
+"""
+    uses = """
+input x : [2]
+layer l = part
+z = part(x)
+repeat 2 as r { z = z + part(z) }
+q = l(l(z))
+output q
+"""
+    graph = loads(block + uses).graph
+    starts = {str(graph[p].hint): graph[p].op.init for p in graph.params}
+    assert sorted(n for n in starts if n.endswith("W")) == ["l.W", "r.0.z.part.W", "r.1.z.part.W", "z.W"]
+    assert all(
+        str(init) == "fanuniform(fan_in=2)" for n, init in starts.items() if n.endswith(("W", "w_x_g"))
+    )
+    assert all(str(init) == "zeros()" for n, init in starts.items() if "b_" in n)

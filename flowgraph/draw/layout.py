@@ -107,22 +107,23 @@ def _route(
     sizes: Mapping[str, Sized],
 ) -> tuple[Point, ...]:  # fmt: skip
     a, b = positions[wire.source], positions[wire.target]
-    chain = found.chains[wire.id]
-    if not chain:
-        start, end = outline_point(sizes[wire.source], a, b), outline_point(sizes[wire.target], b, a)
-        if _is_free(wire, start, end, found, positions, sizes):
-            return straight(start, end)
+    start, end = outline_point(sizes[wire.source], a, b), outline_point(sizes[wire.target], b, a)
+    if _is_free(wire, start, end, found, positions, sizes):
+        return straight(start, end)
     forward = 1.0 if b[0] >= a[0] else -1.0
-    start = (a[0] + forward * sizes[wire.source].width / 2, a[1])
-    points = [start]
-    for name in chain:
+    first, last = found.slots[wire.source].column, found.slots[wire.target].column
+    points = [
+        (a[0] + forward * sizes[wire.source].width / 2, a[1]),
+        (xs[first] + forward * half[first], a[1]),
+    ]
+    for name in found.chains[wire.id]:
         slot = found.slots[name]
-        near, far = (
-            xs[slot.column] - forward * half[slot.column],
-            xs[slot.column] + forward * half[slot.column],
-        )
-        points += [(near, slot.y), (far, slot.y)]
-    points.append((b[0] - forward * sizes[wire.target].width / 2, b[1]))
+        points += [(xs[slot.column] + side * forward * half[slot.column], slot.y) for side in (-1, 1)]
+    points += [
+        (xs[last] - forward * half[last], b[1]),
+        (b[0] - forward * sizes[wire.target].width / 2, b[1]),
+    ]
+    points = [p for n, p in enumerate(points) if not n or math.dist(p, points[n - 1]) > 1e-6]
     path = [points[0]]
     for p, q in itertools.pairwise(points):
         middle = (p[0] + q[0]) / 2
@@ -138,9 +139,9 @@ def _is_free(
     positions: Mapping[str, Point],
     sizes: Mapping[str, Sized],
 ) -> bool:
-    """Whether the straight line keeps clear of the other items of the two columns."""
+    """Whether the straight line keeps clear of all other items of the columns that it crosses."""
     line = [start, end]
-    for name in (wire.source, wire.target):
+    for name in (wire.source, *found.chains[wire.id], wire.target):
         for other in found.order[found.slots[name].column]:
             if other in (wire.source, wire.target) or other not in sizes:
                 continue

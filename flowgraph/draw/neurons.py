@@ -174,7 +174,15 @@ class _Finder:
         node = self.graph[name]
         if node.op.name == "weighted_sum" and not self.terms.is_source(node):
             return True
-        return bool(node.operands) and node.hint is None and name not in self.ends and not is_route(node)
+        if not node.operands or node.hint is not None or name in self.ends:
+            return False
+        return not is_route(node) or all(self._is_sum(o) for o in self.graph.operands(node))
+
+    def _is_sum(self, node: Node) -> bool:
+        """Whether a number is what reaches one circle of a layer."""
+        return node.op.name == "const" or (
+            node.op.name == "weighted_sum" and not self.terms.is_source(node)
+        )
 
     def _parts(self, node: Node) -> tuple[Node | None, Node]:
         """The activation of a value, if it is one, and the node of its excitation."""

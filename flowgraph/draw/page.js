@@ -51,9 +51,16 @@
 
   // -- details
 
-  const tell = (element) => {
+  const dodge = (element, event) => {  // the card never lies over what one points at
+    const all = stage.getBoundingClientRect(), spot = element.getBoundingClientRect();
+    const x = event?.clientX ?? spot.x + spot.width / 2, y = event?.clientY ?? spot.y + spot.height / 2;
+    card.classList.toggle("left", x > all.x + all.width / 2);
+    card.classList.toggle("high", y > all.y + all.height / 2);
+  };
+  const tell = (element, event = null) => {
     card.hidden = !element;
     if (!element) return;
+    if (event?.type !== "pointerleave") dodge(element, event);
     const { title, kind, facts } = record(element);
     const heading = document.createElement("h2"), small = document.createElement("small");
     const list = document.createElement("dl");
@@ -248,8 +255,8 @@
     const { x, y } = place(event), lines = event.deltaMode === 1 ? 16 : 1;
     zoom(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0015)), x, y);
   }, { passive: false });
-  stage.addEventListener("pointerover", (event) => tell(thing(event.target) ?? picked));
-  stage.addEventListener("pointerleave", () => tell(picked));
+  stage.addEventListener("pointerover", (event) => tell(thing(event.target) ?? picked, event));
+  stage.addEventListener("pointerleave", (event) => tell(picked, event));
   stage.addEventListener("focusin", (event) => tell(thing(event.target) ?? picked));
 
   // -- the bar and the keyboard

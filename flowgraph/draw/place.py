@@ -21,8 +21,8 @@ from .picture import Item, Wire
 SWEEPS = 12
 SLOT = 14.0
 """Height that a wire needs where it crosses a column."""
-FREE = 1e-3
-"""The pull of what nothing pulls."""
+FAINT_PULL, FREE = 1e-6, 1e-7
+"""Of the constant 1 on others, so that straight wires stay straight, and of what has no wire at all."""
 TIDY = 3000
 """Crossings of pictures with more slots and circles than these are not reduced."""
 
@@ -90,7 +90,7 @@ def _slots(
             passing[column].append(name)
             chain.append(name)
         chains[wire.id] = chain
-        pull = 0.001 if slots[wire.source].is_one else 1.0
+        pull = FAINT_PULL if slots[wire.source].is_one else 1.0
         ends = [wire.source, *chain, wire.target]
         for a, b in itertools.pairwise(ends):
             strong = 2.0 if slots[a].is_wire or slots[b].is_wire else 1.0
@@ -233,7 +233,7 @@ def _wanted(slots: Mapping[str, Slot], column: Sequence[str]) -> list[tuple[floa
         beside = slot.left + slot.right
         pull = sum(w for _, w in beside)
         own = sum(slots[n].y * w for n, w in beside) / pull if pull else 0.0
-        pulled.append((own, 0.01 if slot.is_one else 1.0) if pull else None)
+        pulled.append((own, FAINT_PULL if slot.is_one else 1.0) if pull else None)
     last = next((each[0] for each in pulled if each is not None), 0.0)
     out = []
     for each in pulled:

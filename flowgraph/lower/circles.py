@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import Span, shorten
-from ..graph import renamed
 from ..ops import OPS
 from ..ops.init import INITS
 from ..ops.leaf import WeightedSum
@@ -36,9 +35,7 @@ class Circles:
         """Fresh weights start uniform in ±1/√fan_in, now that all wires into the circle are known."""
         for param, cell in circle.fresh:
             fan_in = circle.fan_in.get(None, 0) + (0 if cell is None else circle.fan_in.get(cell, 0))
-            node = self.scope.nodes[param]
-            init = INITS["fanuniform"](fan_in=max(fan_in, 1))
-            self.scope.nodes[param] = renamed(node, op=node.op.with_attrs(init=init))
+            self.scope.start_param(param, INITS["fanuniform"](fan_in=max(fan_in, 1)))
 
     def _finish(self, circle: Circle) -> None:
         self._start_fresh(circle)

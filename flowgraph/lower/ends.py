@@ -15,9 +15,9 @@ from ..ops import OPS
 from ..syntax import End, Name
 from ..types import Dim, Size, TensorType, describe
 from .local import tensor_of
-from .scope import Scope, article
+from .scope import Scope
 from .static import Skip, evaluate, shown
-from .symbols import Circle, Symbol
+from .symbols import Circle, Symbol, article
 
 
 @dataclass

@@ -141,17 +141,20 @@ class _Step:
 
     def _check_count(self, titles: Sequence[str], count: int) -> None:
         """Report E0401 and raise Skip where a block or an operation takes more values, or fewer."""
-        if isinstance(self.target, Layer):
-            return  # the call that it is an application of has some of the arguments
-        if isinstance(self.target, Definition):
-            least = sum(p.default is None for p in self.target.statement.params)
-            most: float = len(titles)
-            how = signature(self.target.statement)
+        target, given = self.target, 0
+        if isinstance(target, Layer):  # the call that it is an application of has some of the arguments
+            given = len(target.call.args) + len(target.call.keywords)
+            target = find_target(target.scope, target.call.func)
+        if isinstance(target, Definition):
+            least = sum(p.default is None for p in target.statement.params) - given
+            most: float = len(titles) - given
+            how = signature(target.statement)
+        elif isinstance(target, type):
+            least = 0 if given else sum(not s.endswith("?") for s in slots_of(target))
+            most = inf if target.variadic() else len(titles)
+            how = signature_of(target)
         else:
-            assert isinstance(self.target, type)
-            least = sum(not s.endswith("?") for s in slots_of(self.target))
-            most = inf if self.target.variadic() else len(titles)
-            how = signature_of(self.target)
+            return  # what the layer calls is told where the layer is made
         if least <= count <= most:
             return
         self.scope.found.report(

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any, NoReturn, TypeAlias
 
 from ..errors import MAX_ERRORS, Diagnostics, Span, shorten
-from ..graph import Node
+from ..graph import Node, renamed
 from ..naming import ARGUMENT_NAMES, KEYWORDS, MODULE_NAMES, Namer
 from ..ops import OPS
 from ..ops.ambient import Buffer
@@ -21,7 +21,7 @@ from ..ops.derivative import REQUESTS
 from ..ops.leaf import Array, Const, Input, Param
 from ..types import TensorType, Type, Unifier
 from .static import CONSTANTS, Skip, in_range
-from .symbols import Circle, Layer, Symbol
+from .symbols import Circle, Layer, Symbol, article
 
 DEFAULT_MAX_NODES = 1_000_000
 Leaf: TypeAlias = "type[Param] | type[Buffer]"
@@ -363,6 +363,14 @@ class Scope:
         self.param_places[free] = (place or span).line
         return self.add(leaf(type=type, init=init), hint=name, span=span, name=free)
 
+    def start_param(self, node: str, init: Any) -> None:
+        """Give a parameter made in this scope other first values; a body's parameters are made outside it."""
+        if self.parent is not None:
+            self.parent.start_param(self.captured[node], init)
+            return
+        made = self.nodes[node]
+        self.nodes[node] = renamed(made, op=made.op.with_attrs(init=init))
+
     def _taken_param(self, name: str, type: TensorType, init: Any, span: Span, help: str, leaf: Leaf) -> str:
         """A parameter of a body: made outside under the body's prefix, and an input here.
 
@@ -391,8 +399,3 @@ class Scope:
 
 class TooManyNodes(Exception):
     """A limit, of nodes or of errors, is reached; nothing more is lowered."""
-
-
-def article(kind: str) -> str:
-    """`an input`, `a size`."""
-    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"

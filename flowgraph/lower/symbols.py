@@ -94,3 +94,8 @@ class Layer:
     call: Any
     scope: Scope
     params: dict[str, str] = field(default_factory=dict)
+
+
+def article(kind: str) -> str:
+    """`an input`, `a size`."""
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
