@@ -148,6 +148,8 @@ def _typed(child: Scope, returned: Returned, title: str) -> Graph:
     typed = InferTypes(child.found).run(graph)
     if isinstance(child.found, ToldFromOutside) and child.found.outer.error_count > before:
         raise Skip
+    if any(node not in typed for node in returned.nodes):
+        raise Skip  # the mistake was told already, of another call of the block
     return typed
 
 
