@@ -313,7 +313,7 @@ def _remarks(change: Change | None, item: Item) -> Iterator[tuple[str, str]]:
 
 def _middle(note: Note) -> Note:
     """A note without the words at the beginning and end that both texts have; where one of them has no
-    others, the note as it is."""
+    others, the note as it is. Of calls that begin to differ at their names it says the names."""
     before, now = (re.findall(r"\w+|\W", text) for text in (note.before, note.now))
     if note.what or len(note.text()) <= LONGEST:
         return note
@@ -321,7 +321,10 @@ def _middle(note: Note) -> Note:
         before, now = before[1:], now[1:]
     while before and now and before[-1] == now[-1]:
         before, now = before[:-1], now[:-1]
-    return Note("", "".join(before), "".join(now)) if before and now else note
+    texts = ["".join(before), "".join(now)]
+    if any(text.count("(") != text.count(")") for text in texts):
+        texts = [text.partition("(")[0] for text in texts]
+    return Note("", *texts) if all(texts) and texts[0] != texts[1] else note
 
 
 def _toned(item: Item, tone: str, *said: tuple[str, str], label: str = "") -> Item:
