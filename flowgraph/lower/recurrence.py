@@ -113,6 +113,8 @@ def _argument_names(target: Target | None) -> list[str]:
         return _argument_names(find_target(target.scope, target.call.func))
     if isinstance(target, Definition):
         return [p.name for p in target.statement.params]
+    if target is None:
+        raise Skip  # what the layer calls is not there, which is told at the layer
     assert isinstance(target, type)
     return [slot.rstrip("?") for slot in slots_of(target) if not slot.startswith("*")]
 

@@ -71,8 +71,10 @@ def _round(statement: RepeatStmt, scope: Scope, index: int) -> str:
 
     node, returned = run_body(scope, child, statement.body, f"{name}", statement.span, None, bound_again)
     kept = {n: s.span for n, s in child.symbols.items() if s.kind == "equation" and n not in returned.labels}
-    scope.inner |= {**kept, name: statement.name_span}
-    scope.counters.add(name)
+    for inner, span in kept.items():
+        cure = f"bind `{shorten(inner)}` before the `repeat`: then it keeps its last value"
+        scope.inner[inner] = span, cure
+    scope.inner[name] = statement.name_span, "the number of a round is known inside of it"
     define_equation(scope, returned, node)
     return node
 

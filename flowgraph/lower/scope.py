@@ -87,10 +87,8 @@ class Scope:
     """One number, how many nodes there are in all scopes together."""
     requires: list[Any] = field(default_factory=list)
     """What bodies require of symbolic sizes, of all scopes together."""
-    inner: dict[str, Span] = field(default_factory=dict)
-    """Names that were bound first in a repeat, and stay inside of it."""
-    counters: set[str] = field(default_factory=set)
-    """Those of them that count its rounds."""
+    inner: dict[str, tuple[Span, str]] = field(default_factory=dict)
+    """Names that stay inside of a repeat, where they are bound, and what to do to have one outside."""
     streams: int = 0
     """How many keys for random draws were made in this scope."""
 
@@ -166,10 +164,8 @@ class Scope:
         self._refuse_callable(name, span)
         labels: list[tuple[Span | None, str]] = []
         if name in self.inner:
-            labels = [(self.inner[name], f"`{shorten(name)}` is known in this `repeat` alone")]
-            cure = "the number of a round is known inside of it"
-            if name not in self.counters:
-                cure = f"bind `{shorten(name)}` before the `repeat`: then it keeps its last value"
+            place, cure = self.inner[name]
+            labels = [(place, f"`{shorten(name)}` is known in this `repeat` alone")]
         else:
             cure = self.found.closest(name, chain(self.symbols, self.later, CONSTANTS))
         cure = cure or self.found.closest(

@@ -1,10 +1,12 @@
 """Which single circles of a drawing are a layer.
 
 Assumes a typed graph of one example. Circles are a layer where they lie at the same depth, have the same
-activation, and are held together by sources that they share.
+activation, and are held together by sources that they share, which are circles, inputs or entries of
+vectors themselves.
 
 The rule of what is dense: a matrix is used where at least half of its entries are wires, or a quarter if all
-of its weights are numbers, or where such a one is small. Circles that are connected more thinly are none.
+of its weights are numbers, or where such a one is small; two thirds where there is no activation. Circles
+that are connected more thinly are none.
 """
 
 from __future__ import annotations
@@ -42,7 +44,11 @@ class Layer:
 def find_layers(graph: Graph) -> list[Layer]:
     """The layers of a graph, the lowest first."""
     forms = Forms(graph)
-    units = {u.node.name: u for node in graph if (u := _unit(graph, forms, node)) is not None}
+    units: dict[str, Unit] = {}
+    for node in graph:
+        unit = _unit(graph, forms, node)
+        if unit is not None and all(_is_drawn(graph[source], units) for source in unit.form.sources()):
+            units[node.name] = unit
     depths = depths_of(graph, units)
     groups: dict[object, list[Unit]] = {}
     for unit in units.values():
@@ -73,6 +79,17 @@ def _unit(graph: Graph, forms: Forms, node: Node) -> Unit | None:
     if not is_activation and (not forms.is_source(node) or _is_excitation(graph, node.name)):
         return None
     return Unit(node, excitation, form)
+
+
+def _is_drawn(source: Node, circles: Mapping[str, Unit]) -> bool:
+    """Whether a source is a circle, an input or an entry of a vector, and no result such as a loss."""
+    return source.name in circles or source.op.name == "input" or is_entry(source)
+
+
+def is_entry(node: Node) -> bool:
+    """Whether a node is one number of a vector."""
+    items: tuple[object, ...] = node.op.items if node.op.name == "index" else ()
+    return len(items) == 1 and isinstance(items[0], int) and is_number(node)
 
 
 def _is_excitation(graph: Graph, name: str) -> bool:
@@ -126,6 +143,8 @@ def _is_worth(units: Sequence[Unit], inside: set[str]) -> bool:
         return False
     wires = [weight for u in units for weight in u.form.terms if weight[0]]
     entries = len(units) * len(sources)
+    if units[0].excitation == units[0].node.name and 3 * len(wires) < 2 * entries:
+        return False  # sums of a few numbers each, such as differences, are clearer and as fast one by one
     if all(not param for _, param in wires):  # a literal matrix: where there is no wire it has a 0
         return entries <= SMALL or SHARE * len(wires) >= entries
     return 2 * len(wires) >= entries

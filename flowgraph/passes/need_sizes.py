@@ -7,8 +7,8 @@ before it computes anything. Of needs of one size the strictest is said.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from ..graph import Graph, Node, Requirement
@@ -27,12 +27,18 @@ class NeedSizes(Pass):
     name: ClassVar[str] = "need-sizes"
 
     def run(self, graph: Graph) -> Graph:
+        forward = graph.ancestors(r.node for r in graph.results_of("output"))
         strictest: dict[Any, Requirement] = {}
-        for found in _needs(graph):
-            held = strictest.setdefault(_side(found), found)
+        for found in _needs(graph, forward):
+            held = strictest.setdefault((_side(found), found.for_loss), found)
             if not _implies(held, found):
-                strictest[_side(found)] = found
-        more = [r for r in strictest.values() if not any(_implies(said, r) for said in graph.requires)]
+                strictest[_side(found), found.for_loss] = found
+        always = [r for r in strictest.values() if not r.for_loss]
+        more = [
+            r
+            for r in strictest.values()
+            if not any(_implies(said, r) for said in (*graph.requires, *(always if r.for_loss else ())))
+        ]
         if not more:
             return graph
         out = graph.like(requires=(*graph.requires, *more))
@@ -41,16 +47,18 @@ class NeedSizes(Pass):
         return out.close(graph.inputs, graph.targets, graph.params, graph.results)
 
 
-def _needs(graph: Graph) -> Iterator[Requirement]:
+def _needs(graph: Graph, forward: Container[str]) -> Iterator[Requirement]:
+    """forward: the nodes that outputs need."""
     for node in graph:
         types = [graph[o].type for o in node.operands]
         if node.op.name in GIVEN or not all(map(_is_known, (node.type, *types))):
             continue  # what is not known is an error that is reported elsewhere
         for size, least, why in (*node.op.needs(types), *_results(node)):
             if _may_be_less(size, least):
-                yield _at_least(size, least, why, node)
+                yield replace(_at_least(size, least, why, node), for_loss=node.name not in forward)
         for inner in node.op.subgraphs():
-            yield from _needs(inner)
+            for found in _needs(inner, ()):
+                yield replace(found, for_loss=node.name not in forward)
 
 
 def _results(node: Node) -> Iterator[tuple[Dim, int, str]]:

@@ -32,7 +32,8 @@ class ShapeClash(Exception):
 
     def refusal(self, code: str, path: str) -> FlowError:
         """The error to raise for values that a user gave. path: the diagram's file."""
-        cure = "the symbolic sizes of the diagram are those of the values: give others" if self.label else ""
+        cure = "the symbolic sizes of the diagram are those of the data: give other data"
+        cure = cure if self.name or self.label else ""
         return fail(code, str(self), self.span, self.label, help=cure, path=path)
 
 
@@ -79,7 +80,10 @@ def bind_sizes(graph: Graph, values: Mapping[str, Any]) -> dict[str, int]:
     for name in (*graph.inputs, *graph.targets, *graph.params, *graph.buffers):
         if name in values and graph[name].type.elem != KEY:
             _bind_shape(name, graph[name].type, np.shape(values[name]), sizes)
+    judged = all(name in values for name in graph.targets)
     for requirement in graph.requires:
+        if requirement.for_loss and not judged:
+            continue
         if requirement.symbols <= sizes.keys() and not holds(requirement.condition, sizes):
             have = ", ".join(f"{s} is {sizes[s]}" for s in sorted(requirement.symbols))
             raise ShapeClash("", requirement.message, requirement.span, f"required here, and {have}")

@@ -20,9 +20,9 @@ from ..ops import OPS
 from ..ops.base import Value, fn
 from ..ops.leaf import Array
 from ..types import Dim
-from .affine import Form, is_number
+from .affine import Form
 from .base import Pass
-from .circle_layers import SHARE, Layer, depths_of, find_layers
+from .circle_layers import SHARE, Layer, depths_of, find_layers, is_entry
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class _Writer:
         if source in self.stacked:
             return self.stacked[source]
         node = self.graph[source]
-        if not _is_entry(node):
+        if not is_entry(node):
             return None
         names = self._entries(node.operands[0])
         return (node.operands[0], names) if names else None
@@ -167,7 +167,7 @@ class _Writer:
         """The single numbers that are the entries of a vector; none where too few of them are read."""
         if vector not in self.entries:
             node = self.graph[vector]
-            users = [u for u in self.graph.users(vector) if _is_entry(u)]
+            users = [u for u in self.graph.users(vector) if is_entry(u)]
             size = Dim.of(node.type.shape[0]).value if node.type.rank == 1 else None
             self.entries[vector] = [""] * (size if size is not None and size <= SHARE * len(users) else 0)
             for user in users if self.entries[vector] else ():
@@ -251,12 +251,6 @@ class _Writer:
             total = term if total is None else total + term
         assert total is not None
         return total
-
-
-def _is_entry(node: Node) -> bool:
-    """Whether a node is one number of a vector."""
-    items: tuple[object, ...] = node.op.items if node.op.name == "index" else ()
-    return len(items) == 1 and isinstance(items[0], int) and is_number(node)
 
 
 NOTHING = Form()

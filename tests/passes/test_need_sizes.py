@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from running import HAS_TORCH, execute
 
+from flowgraph import ops
 from flowgraph.diagram import Diagram, loads
 from flowgraph.errors import FlowError
+from flowgraph.text import parse_graph, print_graph
 
 NEEDS = {
     "x[5]": (6, "for the index 5"),
@@ -147,3 +149,34 @@ def test_an_array_without_entries_runs_where_nothing_needs_any() -> None:
 def test_verification_finds_sizes_that_are_long_enough() -> None:
     report = loads("size T\ninput x : [T]\ny = x[20]\noutput y\n").verify()
     assert report.ok and not any("no sizes" in line for line in report.head)
+
+
+FOR_LOSS = "size T\ninput x : [T]\ntarget y : [T]\nz = 2 * x\noutput z\nloss mean(square(z - y))\n"
+
+
+def test_what_the_loss_alone_needs_is_not_asked_of_outputs() -> None:
+    diagram = loads(FOR_LOSS)
+    (requirement,) = diagram.graph.requires
+    assert requirement.for_loss and requirement.message == "T must be at least 1 for `mean` to have entries"
+    space = execute(diagram.compile("numpy"))
+    assert space["forward"]({}, np.ones((2, 0))).shape == (2, 0)
+    assert diagram.run({"x": np.ones((2, 0))}).outputs["z"].shape == (2, 0)
+    for call in ("loss", "loss_and_grad"):
+        with pytest.raises(AssertionError, match="T must be at least 1"):
+            space[call]({}, np.ones((2, 0)), np.ones((2, 0)))
+    with pytest.raises(FlowError, match="T must be at least 1"):
+        diagram.run({"x": np.ones((2, 0)), "y": np.ones((2, 0))})
+
+
+def test_what_outputs_need_as_much_is_said_once() -> None:
+    graph = loads(FOR_LOSS.replace("output z\n", "output z, s = max(z)\n")).graph
+    assert [(r.message, r.for_loss) for r in graph.requires] == [
+        ("T must be at least 1 for `max` to have entries", False)
+    ]
+
+
+def test_the_text_of_a_graph_keeps_what_the_loss_needs() -> None:
+    graph = loads(FOR_LOSS).batched()
+    text = print_graph(graph)
+    assert "require_for_loss" in text
+    assert print_graph(parse_graph(text, ops)) == text

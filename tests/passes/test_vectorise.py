@@ -192,6 +192,24 @@ def test_thin_drawings_and_single_circles_stay_as_they_are() -> None:
     assert "matmul" not in ops(loads("input x1, x2\nnode f : step\n1, x1, x2 -> f\noutput f\n"))
 
 
+def test_results_are_no_circles() -> None:
+    """Sums of losses, and differences from targets, are said as they are written."""
+    text = """
+input x : [3]
+target y : [2]
+h = linear(x, 2)
+a = mean(square(h))
+b = sum(abs(h))
+loss first = a
+loss second = 2 * a + b
+metric both = a - b
+e = h[0] - y[0]
+f = h[1] - y[1]
+loss third = e ^ 2 + f ^ 2
+"""
+    assert not {"assemble", "matmul"} & set(ops(loads(text)))
+
+
 def test_parts_that_share_nothing_are_layers_of_their_own() -> None:
     text = (
         "input a : [3], b : [3]\nnode u1, u2, v1, v2 : tanh\na[0], a[1], a[2] -> u1, u2\n"
