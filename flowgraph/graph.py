@@ -80,6 +80,8 @@ class Requirement:
     condition: Any
     message: str
     span: Span | None = None
+    for_loss: bool = False
+    """Whether losses and metrics need it, and outputs do not."""
 
     @property
     def symbols(self) -> frozenset[str]:

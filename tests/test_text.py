@@ -40,8 +40,8 @@ def round_trip(graph: Graph) -> Graph:
     assert print_graph(again) == text
     for name in ("name", "doc", "sizes", "batch", "constants", "inputs", "targets", "params"):
         assert getattr(again, name) == getattr(graph, name), name
-    assert [(r.condition, r.message) for r in again.requires] == [
-        (r.condition, r.message) for r in graph.requires
+    assert [(r.condition, r.message, r.for_loss) for r in again.requires] == [
+        (r.condition, r.message, r.for_loss) for r in graph.requires
     ]
     assert [(r.role, r.label, r.node, r.by) for r in again.results] == [
         (r.role, r.label, r.node, r.by) for r in graph.results

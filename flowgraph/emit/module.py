@@ -177,17 +177,26 @@ def shape_items(graph: Graph, type: TensorType) -> list[ast.expr]:
     return items
 
 
-def bind_size_lines(graph: Graph, body: Body, given: Sequence[str], *, is_checked: bool = False) -> list[str]:
+def bind_size_lines(
+    graph: Graph, body: Body, given: Sequence[str], *, is_checked: bool = False, has_loss: bool = True
+) -> list[str]:
     """Lines that read the symbolic sizes off the arguments, and check what the file requires of these.
 
-    is_checked: whether the function calls another, which checks what it requires of its inputs.
+    is_checked: whether the function calls `forward`, which checks what it requires of its inputs.
+    has_loss: whether it computes losses or metrics.
     """
     checks = []
     for requirement in graph.requires:
         needed = requirement.symbols
         if any(size_source(graph, symbol, given) is None for symbol in needed):
             continue
-        if is_checked and all(size_source(graph, symbol, graph.inputs) is not None for symbol in needed):
+        if requirement.for_loss and not has_loss:
+            continue
+        if (
+            is_checked
+            and not requirement.for_loss
+            and all(size_source(graph, symbol, graph.inputs) is not None for symbol in needed)
+        ):
             continue
         condition = _condition(requirement.condition, body)
         message = source.text(ast.Constant(requirement.message))

@@ -151,7 +151,7 @@ class _Module:
         body.last = wanted[0] if len(wanted) == 1 else ""
         values = body.run(wanted)
         last = finish(values)
-        sizes = bind_size_lines(self.graph, body, given, is_checked=through)
+        sizes = bind_size_lines(self.graph, body, given, is_checked=through, has_loss=title != "forward")
         if sizes:
             used |= {place[0] for s in body.sizes_used if (place := size_source(self.graph, s, given))}
         names = ["params", *self._hints(given), *self.modes.arguments(train=False)]

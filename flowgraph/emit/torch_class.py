@@ -271,7 +271,9 @@ class ClassWriter:
         last = finish(found)
         if any(size_source(self.graph, symbol, given) is None for symbol in body.sizes_used):
             raise CannotHold
-        bound = bind_size_lines(self.graph, body, given, is_checked=calls_forward)
+        bound = bind_size_lines(
+            self.graph, body, given, is_checked=calls_forward, has_loss=title != "forward"
+        )
         sizes = [f"    {line}" for line in bound]
         names = ["self", *(str(self.graph[i].hint) for i in given)]
         about = doc_lines(doc, depth=2) if doc else []

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..types import REAL, Dim, Mismatch, TensorType, Type, Unifier, describe
+from ..types import REAL, Mismatch, TensorType, Type, Unifier, describe
 from .base import Op, Sample, Value, axes_of, fn, need_equal, real
 from .declared import Axes
 from .reduce import axis_count, kept_shape
@@ -45,10 +45,6 @@ class Averaged(Op, abstract=True):
     def canonical(self, types: Sequence[Any]) -> Op:
         axes = self.mean_axes(types)
         return self.with_attrs(axis=axes[0] if len(axes) == 1 else axes)
-
-    def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
-        positions = types[0].shape[: self.positions(types)]
-        return [(positions[a], 1, f"for `{self.name}` to have positions") for a in self.mean_axes(types)]
 
     def form(self, target: str, types: Sequence[Any]) -> Any:
         """A function, which takes the mean itself; or a text for one position, in a mean."""

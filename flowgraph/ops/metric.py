@@ -183,7 +183,7 @@ class TopK(NonDifferentiable, Averaged):
         return types[0].rank - 1
 
     def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
-        return [*super().needs(types), (types[0].shape[-1], self.k, "for `top_k` to have so many classes")]
+        return [(types[0].shape[-1], self.k, "for `top_k` to have so many classes")]
 
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         z, y = types

@@ -95,7 +95,8 @@ class _Printer:
         if graph.constants:
             yield f"constants {', '.join(f'{n} = {v}' for n, v in graph.constants)}"
         for requirement in graph.requires:
-            yield f"require {self.value(requirement.condition, [])}, {_quoted(requirement.message)}"
+            word = "require_for_loss" if requirement.for_loss else "require"
+            yield f"{word} {self.value(requirement.condition, [])}, {_quoted(requirement.message)}"
         for word in ("inputs", "targets", "params"):
             if names := getattr(graph, word):
                 yield f"{word} {', '.join(_reference(graph[n]) for n in names)}"

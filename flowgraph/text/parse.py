@@ -120,10 +120,11 @@ class _Reader(Tokens):
             graph.batch = self.name()
         elif word == "constants":
             graph.constants = self.listed(self.constant)
-        elif word == "require":
+        elif word in ("require", "require_for_loss"):
             condition = self.value()
             self.sign(",")
-            graph.requires.append(Requirement(condition, self.string()))
+            message, for_loss = self.string(), word == "require_for_loss"
+            graph.requires.append(Requirement(condition, message, for_loss=for_loss))
         elif word in HEAD:
             graph.listed[word] = self.listed(self.reference)
         elif ("sign", "=") in self.tokens:  # the role of a result
