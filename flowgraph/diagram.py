@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .display import Displayed
 from .errors import Diagnostic, Diagnostics, FlowError, InternalError, Source, Span, fail
 from .graph import Graph, with_subgraphs
 from .lower import DEFAULT_MAX_NODES, Program, lower
@@ -42,21 +43,21 @@ if TYPE_CHECKING:
     from .params import Params
     from .run import Run
     from .train.report import Trained
-    from .verify_report import Verification
+    from .verify.report import Verification
 
 TARGETS = ("numpy", "torch")
 DTYPES = ("float32", "float64")
 LEVELS = (0, 1)
 STAGES = ("ast", "graph", "typed", "batched", "grad", "optimised", "code")
 
-UNNAMED = ("", "-", "<stdin>")
+UNNAMED = ("", "-", "<stdin>", "<cell>")
 """Paths that give a diagram no name."""
 
 EXTRAS = {"numpy": ("jvp", "hvp", "per_example_grad"), "torch": ("vjp",)}
 """What `--with` may ask for, by target."""
 
 
-class Diagram:
+class Diagram(Displayed):
     """A checked diagram.
 
     file: its syntax tree. program: what it comes to. graph: the typed graph of one example, with
@@ -331,7 +332,7 @@ class Diagram:
         rows of the log, and two checkpoints. split: the share of the rows for training, 1 for all.
         allow_nan: let nan in the data pass. stream: leave the rows in their file; None: where it
         is large. device, fsdp: of the torch target. detect_anomaly: look at all parameters after
-        every step. progress: show it on standard error.
+        every step. progress: show it on standard error, in a notebook as a curve.
         """
         if target not in TARGETS or dtype not in DTYPES:
             raise ValueError(f"no target {target!r} or dtype {dtype!r}")

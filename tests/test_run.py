@@ -12,7 +12,7 @@ from running import LECTURE, example, execute
 from flowgraph.data import Table
 from flowgraph.diagram import Diagram, loads
 from flowgraph.errors import Diagnostic, FlowError
-from flowgraph.run_table import array_text, number_text
+from flowgraph.run.table import array_text, number_text
 
 XOR = """
 input x1, x2

@@ -15,10 +15,10 @@ from flowgraph.diagram import Diagram, loads
 from flowgraph.errors import FlowError
 from flowgraph.ops import OPS
 from flowgraph.ops.base import Value
-from flowgraph.verify_compare import Quantities
-from flowgraph.verify_engines import Case
-from flowgraph.verify_modules import NumpyModule
-from flowgraph.verify_report import Verification
+from flowgraph.verify.compare import Quantities
+from flowgraph.verify.engines import Case
+from flowgraph.verify.modules import NumpyModule
+from flowgraph.verify.report import Verification
 
 has_torch = pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
 

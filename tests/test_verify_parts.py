@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from flowgraph.diagram import loads
-from flowgraph.verify_compare import largest_difference
-from flowgraph.verify_differences import _averages, _jumps
-from flowgraph.verify_engines import roughly
-from flowgraph.verify_report import Row, Verification
-from flowgraph.verify_slopes import one_sided, slope
+from flowgraph.verify.compare import largest_difference
+from flowgraph.verify.differences import _averages, _jumps
+from flowgraph.verify.engines import roughly
+from flowgraph.verify.report import Row, Verification
+from flowgraph.verify.slopes import one_sided, slope
 
 
 def test_slopes_of_smooth_functions() -> None:

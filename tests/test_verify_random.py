@@ -16,10 +16,10 @@ from running import HAS_TORCH
 
 from flowgraph.diagram import Diagram, loads
 from flowgraph.params import initial_params
-from flowgraph.verify_cases import random_case
-from flowgraph.verify_compare import group_of, largest_difference, meant, scale_of
-from flowgraph.verify_engines import Case, Simulator
-from flowgraph.verify_modules import NumpyModule, TorchModule
+from flowgraph.verify.cases import random_case
+from flowgraph.verify.compare import group_of, largest_difference, meant, scale_of
+from flowgraph.verify.engines import Case, Simulator
+from flowgraph.verify.modules import NumpyModule, TorchModule
 
 EXTRAS = ("jvp", "hvp", "per_example_grad")
 

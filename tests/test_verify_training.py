@@ -12,9 +12,9 @@ from flowgraph.diagram import Diagram, loads
 from flowgraph.lower.program import DEFAULT_TRAINING
 from flowgraph.ops.optimiser import OPTIMISERS
 from flowgraph.passes.learn import staying
-from flowgraph.verify_engines import Case, Simulator
-from flowgraph.verify_report import TRAINED, TRAINING_STEPS, Row, Verification
-from flowgraph.verify_training import Steps
+from flowgraph.verify.engines import Case, Simulator
+from flowgraph.verify.report import TRAINED, TRAINING_STEPS, Row, Verification
+from flowgraph.verify.training import Steps
 
 has_torch = pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
 

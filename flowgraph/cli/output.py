@@ -7,7 +7,6 @@ where that holds no product (`check`, `fmt`, `compile -o`), so that a tool can r
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
@@ -76,5 +75,6 @@ class Output:
 
 def colored(stream: TextIO) -> bool:
     """Whether to write colours: on a terminal that has them, unless NO_COLOR says no."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return not plain and stream.isatty()
+    from ..errors import in_colour
+
+    return in_colour() and stream.isatty()

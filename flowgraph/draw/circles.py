@@ -225,24 +225,30 @@ class Circles:
         for _, _, neuron in self.biases:
             sizes[neuron.node.name] = sizes.get(neuron.node.name, 0) + 1
         made: dict[int, str] = {}
-        for target, term, neuron in self.biases:
-            if not term.param and term.number == 0:
-                continue
+        drawn = [b for b in self.biases if b[1].param or b[1].number]
+        # A name that stands once for a layer stands on its lowest wire: there is room below it.
+        said = [self._bias(t, n, sizes[n.node.name], once) for _, t, n in reversed(drawn)]
+        for (target, term, neuron), (label, weight) in zip(drawn, reversed(said), strict=True):
             column = at[target] - 1
             if column not in made:
                 made[column] = level.id(f"1@{column}")
                 fresh.append(
                     Item(made[column], "one", is_circle=True, label="1", name="1", frame=level.frame)
                 )
-            many = sizes[neuron.node.name]
-            label, weight = self._weight(term, neuron, True, many, once)
-            if not label and weight is not None and many <= LABELLED:
-                label = names.number(weight)
             level.out.wire(
                 made[column], target, label=label, weight=weight, terms=self._terms(term),
                 span=neuron.node.span, facts=self._facts(term, weight),
             )  # fmt: skip
         level.out.items += fresh
+
+    def _bias(
+        self, term: Term, neuron: Neuron, many: int, once: set[tuple[str, str]]
+    ) -> tuple[str, float | None]:
+        """What stands beside a wire from the constant 1, and its weight as a number."""
+        label, weight = self._weight(term, neuron, True, many, once)
+        if not label and weight is not None and many <= LABELLED:
+            label = names.number(weight)
+        return label, weight
 
     # -- nonlinearities
 
@@ -273,7 +279,7 @@ def _sketch_of_op(op: Any) -> Sketch | None:
 
 
 def _cut(name: str) -> Tex:
-    """A parameter's name, without its end where it is too long to stand beside a wire; facts have it whole."""
+    """A parameter's name, without its end where that is too long to stand beside a wire."""
     tex, length = names.name(name), len(name)
     while measure(tex, SIZE).width > LONGEST:
         length -= 1

@@ -15,16 +15,20 @@ from dataclasses import replace
 from .bundle import thinned
 from .geometry import Point, Rect, around, around_points, flattened, pieces, point_at, split
 from .labels import Wanted, place_labels
-from .layout import Placed, layout
+from .layout import layout
 from .looks import THIN, item_role, label_role, wire_label, wire_look
 from .measure import measure
 from .picture import Picture, Wire
+from .placed import Placed
 from .scene import Arrow, Box, Circle, Curve, Panel, Scene, Text
 from .sizes import CORNER, TITLE, WEIGHT, Sized, sized
+from .titles import titles
 
 SPREADS = (1.0, 1.15, 1.35, 1.6, 2.0, 2.5)
 """How far a drawing is spread, until all labels have room."""
-MANY, SPREADS_OF_MANY = 200, (1.0, 1.5)
+TRIES = (*((s, False) for s in SPREADS[:4]), *((s, True) for s in SPREADS))
+"""Spreads, first without labels that stand on their wires: they are harder to read."""
+MANY, TRIES_OF_MANY = 200, ((1.0, True), (1.5, True))
 """With more labels than these a drawing is spread once: each time costs as much as the rest."""
 EDGE = 14.0
 """The empty rim of the page."""
@@ -40,12 +44,14 @@ def compose(picture: Picture) -> Scene:
     sizes = sized(picture.items)
     best: tuple[int, Placed, dict[str, Rect]] | None = None
     wanted_count = sum(1 for w in picture.wires if wire_label(picture, w))
-    for spread in SPREADS if wanted_count <= MANY else SPREADS_OF_MANY:
-        placed = layout(picture, sizes, spread)
-        labels = _labels(picture, placed, sizes)
+    known: dict[float, Placed] = {}
+    for spread, on_wires in TRIES if wanted_count <= MANY else TRIES_OF_MANY:
+        if spread not in known:
+            known[spread] = layout(picture, sizes, spread)
+        labels = _labels(picture, known[spread], sizes, on_wires=on_wires)
         missing = wanted_count - len(labels)
         if best is None or missing < best[0]:
-            best = missing, placed, labels
+            best = missing, known[spread], labels
         if not missing:
             break
     assert best is not None
@@ -57,7 +63,7 @@ def compose(picture: Picture) -> Scene:
     return _scene(picture, placed, sizes, labels)
 
 
-def _labels(picture: Picture, placed: Placed, sizes: dict[str, Sized]) -> dict[str, Rect]:
+def _labels(picture: Picture, placed: Placed, sizes: dict[str, Sized], *, on_wires: bool) -> dict[str, Rect]:
     wanted = [
         Wanted(wire.id, measure(wire_label(picture, wire), WEIGHT), _flow(wire, placed))
         for wire in picture.wires
@@ -65,7 +71,7 @@ def _labels(picture: Picture, placed: Placed, sizes: dict[str, Sized]) -> dict[s
     ]
     if not wanted:
         return {}
-    taken: list[Rect] = [_title_rect(picture, placed, f.id) for f in picture.frames if f.title]
+    taken: list[Rect] = [rect for rect, _ in titles(picture, placed).values()]
     discs = []
     for item in picture.items:
         own, (x, y) = sizes[item.id], placed.positions[item.id]
@@ -76,19 +82,13 @@ def _labels(picture: Picture, placed: Placed, sizes: dict[str, Sized]) -> dict[s
         taken += [line.rect.moved(x, y) for line in own.lines if not line.inside]
     # In the backward flow the wires that take no part are pale and have no labels: others may lie on them.
     pale = {w.id for w in picture.wires if picture.is_backward and not w.is_backward}
-    return place_labels(wanted, taken, discs, placed.routes, pale)
+    return place_labels(wanted, taken, discs, placed.routes, pale, on_wires=on_wires)
 
 
 def _flow(wire: Wire, placed: Placed) -> tuple[Point, ...]:
     """The route of a wire in the direction of its arrow."""
     route = placed.routes[wire.id]
     return route[::-1] if wire.is_backward else route
-
-
-def _title_rect(picture: Picture, placed: Placed, frame: str) -> Rect:
-    rect = placed.frames[frame]
-    said = measure(picture.frame_by_id[frame].title, TITLE)
-    return said.rect(rect.x0 + 8 + said.left, rect.y0 + 6 + said.up)
 
 
 # ---------------------------------------------------------------------------------------
@@ -114,24 +114,12 @@ def _scene(picture: Picture, placed: Placed, sizes: dict[str, Sized], labels: di
                 Text(item.id, line.tex, x + line.x, y + line.y, line.size, line.rect.moved(x, y), line.role,
                      inside=line.inside, halo=not line.inside)
             )  # fmt: skip
-    panels = []
-    for frame in picture.frames:
-        panels.append(Panel(frame.id, placed.frames[frame.id], CORNER * 1.6, frame.kind, frame.depth))
-        if frame.title:
-            rect = _title_rect(picture, placed, frame.id)
-            said = measure(frame.title, TITLE)
-            texts.append(
-                Text(
-                    frame.id,
-                    frame.title,
-                    rect.x0 + said.left,
-                    rect.y0 + said.up,
-                    TITLE,
-                    rect,
-                    "title",
-                    inside=True,
-                )
-            )
+    panels = [Panel(f.id, placed.frames[f.id], CORNER * 1.6, f.kind, f.depth) for f in picture.frames]
+    for name, (rect, is_crossed) in titles(picture, placed).items():
+        title = picture.frame_by_id[name].title
+        said = measure(title, TITLE)
+        x, y = rect.x0 + said.left, rect.y0 + said.up
+        texts.append(Text(name, title, x, y, TITLE, rect, "title", inside=True, halo=is_crossed))
     for wire in picture.wires:
         if wire.id in labels:
             texts.append(_weight(picture, wire, labels[wire.id]))

@@ -63,8 +63,13 @@ class Drawing:
         """Write it to a file whose suffix says the format. Raises FlowError (E0701), ValueError."""
         write_bytes(path, self.to_bytes(format_of(path)))
 
+    def __repr__(self) -> str:
+        return f"<Drawing of {self.picture.name}>"
+
     def _repr_svg_(self) -> str:
-        return self.to_text("svg")
+        from .inline import inline
+
+        return inline(self.to_text("svg"))
 
 
 def draw(

@@ -66,12 +66,12 @@ class _Surroundings:
 
 def place_labels(
     wanted: Sequence[Wanted], taken: Iterable[Rect], discs: Iterable[tuple[Point, float]],
-    routes: Mapping[str, tuple[Point, ...]], pale: Collection[str] = (),
+    routes: Mapping[str, tuple[Point, ...]], pale: Collection[str] = (), *, on_wires: bool = True,
 ) -> dict[str, Rect]:  # fmt: skip
     """The rectangle of each label by its owner; without those for which there is no free place.
 
     taken: what no label may overlap; discs: circles likewise. routes: of all wires. pale: those of
-    them that never have a label, which others may lie on.
+    them that never have a label, which others may lie on. on_wires: whether a label may stand on its wire.
     """
     around = _Surroundings(frozenset(pale))
     for rect in taken:
@@ -82,7 +82,8 @@ def place_labels(
         around.lines.add(owner, flattened(route))
     lengths = {w.owner: length_of(flattened(w.route)) - w.said.width for w in wanted}
     order = [w.owner for w in sorted(wanted, key=lambda w: lengths[w.owner])]
-    table = _Table({w.owner: _Choices(w, around) for w in wanted})
+    places = [p for p in PLACES if on_wires or p[2] != ON_IT]
+    table = _Table({w.owner: _Choices(_ranked(w, around, places)) for w in wanted})
     for _ in range(ROUNDS):
         moved = [table.settle(owner) for owner in order]
         if not any(moved):
@@ -136,9 +137,9 @@ class _Table:
 class _Choices:
     """The places of a label that nothing but other labels may take, the best first; found as asked for."""
 
-    def __init__(self, wanted: Wanted, around: _Surroundings) -> None:
+    def __init__(self, ranked: Iterator[Rect]) -> None:
         self.known: list[Rect] = []
-        self.rest = _ranked(wanted, around)
+        self.rest = ranked
 
     def __iter__(self) -> Iterator[Rect]:
         at = 0
@@ -152,11 +153,13 @@ class _Choices:
             at += 1
 
 
-def _ranked(wanted: Wanted, around: _Surroundings) -> Iterator[Rect]:
-    """The free places by cost; a place is looked at when no other can be as good as the best that is known."""
+def _ranked(
+    wanted: Wanted, around: _Surroundings, places: Sequence[tuple[float, float, int]]
+) -> Iterator[Rect]:
+    """The free places by cost; a place is looked at when no other can be as good as the best known."""
     at = course(flattened(wanted.route))
     known: list[tuple[float, int, Rect]] = []
-    for number, (least, share, side) in enumerate(PLACES):
+    for number, (least, share, side) in enumerate(places):
         while known and known[0][0] <= least:
             yield heapq.heappop(known)[2]
         rect = _beside(*at(share), wanted.said, side)

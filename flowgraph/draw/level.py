@@ -309,6 +309,7 @@ class Level:
     def _unfold(self, node: Node, kind: str, count: int, title: str) -> None:
         frame = self.id(node.name)
         said = node.op.graph.name
+        title = said if kind == "repeat" and said else title  # a repeat has a name of its own
         label = self._label(title)
         if kind == "repeat":
             label = f"{label}\\ \\times {count}" if label else f"\\times {count}"

@@ -180,9 +180,7 @@ class _Finder:
 
     def _is_sum(self, node: Node) -> bool:
         """Whether a number is what reaches one circle of a layer."""
-        return node.op.name == "const" or (
-            node.op.name == "weighted_sum" and not self.terms.is_source(node)
-        )
+        return node.op.name == "const" or (node.op.name == "weighted_sum" and not self.terms.is_source(node))
 
     def _parts(self, node: Node) -> tuple[Node | None, Node]:
         """The activation of a value, if it is one, and the node of its excitation."""

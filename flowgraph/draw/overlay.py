@@ -20,8 +20,8 @@ from ..graph import Graph
 from ..lower.program import Program
 from ..params import Params
 from ..passes.simulate import ShapeClash
-from ..run_one import One, find_one, needs_targets
-from ..run_table import array_text
+from ..run.one import One, find_one, needs_targets
+from ..run.table import array_text
 from ..types import TensorType
 from . import names
 from .digits import lines, scalar, short

@@ -21,15 +21,18 @@ from .picture import Item, Wire
 SWEEPS = 12
 SLOT = 14.0
 """Height that a wire needs where it crosses a column."""
-FAINT_PULL, FREE = 1e-6, 1e-7
-"""Of the constant 1 on others, so that straight wires stay straight, and of what has no wire at all."""
+YIELD = {"one": 1e-6, "target": 1e-3, "loss": 1e-3, "metric": 1e-3}
+"""How much those insist on their height, and pull on others, that give way: so what is straight stays so."""
+FREE = 1e-7
+"""How much an item insists that has no wire."""
 TIDY = 3000
 """Crossings of pictures with more slots and circles than these are not reduced."""
 
 
 @dataclass
 class Slot:
-    """A place in a column: an item, or a wire that passes through. weight: of its pull on others."""
+    """A place in a column: an item, or a wire that passes through. weight: how much it insists on its height;
+    left, right: its neighbours, each with its pull."""
 
     id: str
     column: int
@@ -38,6 +41,7 @@ class Slot:
     unit: str
     is_one: bool = False
     is_wire: bool = False
+    weight: float = 1.0
     y: float = 0.0
     left: list[tuple[str, float]] = field(default_factory=list)
     right: list[tuple[str, float]] = field(default_factory=list)
@@ -75,7 +79,10 @@ def _slots(
     order: list[list[str]] = [[] for _ in range(max(at.values(), default=0) + 1)]
     for item in items:
         above, below = extents[item.id]
-        slots[item.id] = Slot(item.id, at[item.id], above, below, item.group or item.id, item.kind == "one")
+        weight = YIELD.get(item.kind, 1.0)
+        slots[item.id] = Slot(
+            item.id, at[item.id], above, below, item.group or item.id, item.kind == "one", weight=weight
+        )
         if item.kind not in LATE:
             order[at[item.id]].append(item.id)
     chains: dict[str, list[str]] = {}
@@ -90,12 +97,11 @@ def _slots(
             passing[column].append(name)
             chain.append(name)
         chains[wire.id] = chain
-        pull = FAINT_PULL if slots[wire.source].is_one else 1.0
         ends = [wire.source, *chain, wire.target]
         for a, b in itertools.pairwise(ends):
             strong = 2.0 if slots[a].is_wire or slots[b].is_wire else 1.0
-            slots[a].right.append((b, pull * strong))
-            slots[b].left.append((a, pull * strong))
+            slots[a].right.append((b, slots[b].weight * strong))
+            slots[b].left.append((a, slots[a].weight * strong))
     for column, names in enumerate(passing):
         order[column] += names
         order[column] += [i.id for i in items if i.kind in LATE and i.kind != "one" and at[i.id] == column]
@@ -226,14 +232,14 @@ def _settle(found: Columns, gap: float) -> None:
 
 
 def _wanted(slots: Mapping[str, Slot], column: Sequence[str]) -> list[tuple[float, float]]:
-    """The height that each slot's neighbours pull it to, and how strongly; what has none goes with the others."""
+    """The height that each slot's neighbours pull it to, and how strongly; what has none follows."""
     pulled: list[tuple[float, float] | None] = []
     for name in column:
         slot = slots[name]
         beside = slot.left + slot.right
         pull = sum(w for _, w in beside)
         own = sum(slots[n].y * w for n, w in beside) / pull if pull else 0.0
-        pulled.append((own, FAINT_PULL if slot.is_one else 1.0) if pull else None)
+        pulled.append((own, slot.weight) if pull else None)
     last = next((each[0] for each in pulled if each is not None), 0.0)
     out = []
     for each in pulled:

@@ -232,12 +232,12 @@ def labels_of_two_wires(scene: Scene) -> list[str]:
 
 
 def labels_crossed(scene: Scene) -> list[str]:
-    """Labels outside of shapes that an arrow passes through, and that nothing sets off from it."""
+    """Labels outside of shapes, titles too, that an arrow passes through, and nothing sets off from it."""
     lines = _lines(scene)
     return [
         f"the arrow {owner} passes through the label {text.tex} of {text.owner}"
         for text in scene.texts
-        if not text.inside and not text.halo
+        if not text.halo and (not text.inside or text.owner in scene.panels)
         for owner in lines.distances(text.rect.grown(-MARGIN), MARGIN)
     ]
 

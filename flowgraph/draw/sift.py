@@ -63,7 +63,7 @@ def sift(
 
 
 def _is_item(graph: Graph, node: Node, ends: Collection[str]) -> bool:
-    """Whether a value would be an item, or several, of its own; an excitation is drawn as part of a neuron."""
+    """Whether a value would be an item, or several; an excitation is drawn as part of a neuron."""
     if node.op.name == "item":
         return False
     if node.name in ends or node.op.name in GIVEN or isinstance(node.op, Holder):

@@ -17,7 +17,7 @@ from ..graph import Graph
 from ..lower.program import Program
 from ..params import Params
 from ..passes.simulate import ShapeClash, mode_values, simulate
-from ..run_one import find_one, needs_targets
+from ..run.one import find_one, needs_targets
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from ..passes.keep import Keep
 from ..passes.name_values import NameValues, excitation_of
 from ..passes.simulate import bind_sizes
 from ..run import Run
-from ..run_table import array_text, fits_page, number_text, summary
+from ..run.table import array_text, fits_page, number_text, summary
 from ..types import Dim, TensorType
 from .equations import Equation, Names
 from .held import Held

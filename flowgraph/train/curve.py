@@ -1,4 +1,4 @@
-"""loss.png: the loss over the steps, and the metrics under it, from the rows of log.csv.
+"""loss.png: the loss over the steps, and the metrics under it, from the rows of log.csv; and the same live.
 
 Assumes the columns `step,epoch,lr,loss[,METRIC...][,val_loss,val_METRIC...]`. Promises the same
 bytes for the same log and the same matplotlib, whatever a user's own style is; what is not finite
@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,12 @@ class CannotDraw(Exception):
 
 def draw_curve(log: str) -> bytes:
     """The picture, as PNG, of a log's text. Raises ValueError where the text is no log, CannotDraw."""
-    columns = read_log(log)
+    return draw_columns(read_log(log))
+
+
+def draw_columns(found: Mapping[str, np.ndarray], title: str = "") -> bytes:
+    """The picture, as PNG, of the columns of a log, and a line over it. Raises CannotDraw."""
+    columns = dict(found)
     try:
         import matplotlib.style
         from matplotlib.figure import Figure
@@ -53,6 +59,8 @@ def draw_curve(log: str) -> bytes:
         _draw_loss(upper, steps, columns)
         _tidy_steps(lower, steps)
         lower.set_xlabel("step")
+        if title:
+            upper.set_title(title, loc="left", fontsize="medium", parse_math=False)
         figure.align_ylabels()
         picture = io.BytesIO()
         figure.savefig(picture, format="png", metadata={"Software": None})

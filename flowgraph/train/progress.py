@@ -1,4 +1,4 @@
-"""How far a run has come: a bar on a terminal, plain lines elsewhere, nothing where nobody looks.
+"""How far a run has come: a bar on a terminal, a curve in a notebook, plain lines elsewhere, or nothing.
 
 Assumes that the loop calls `tick` often and `row` for every line of the log. Promises to write
 seldom, so that a run is not slowed down by being watched.
@@ -7,13 +7,14 @@ seldom, so that a run is not slowed down by being watched.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TextIO
 
 from ..errors import Diagnostic, render
-from ..run_table import number_text
+from ..run.table import number_text
 
 BETWEEN_FRAMES = 0.25
 """Seconds between two pictures of the bar."""
@@ -228,5 +229,16 @@ def _time_left(moment: Moment) -> list[str]:
 
 
 def reporter_for(stream: TextIO) -> Reporter:
-    """The bar where a terminal can redraw a line, else plain lines."""
+    """The curve in a notebook, the bar where a terminal can redraw a line, else plain lines."""
+    if in_kernel():
+        from .live import Live
+
+        return Live(stream)
     return Bar(stream) if stream.isatty() and os.environ.get("TERM") != "dumb" else Lines(stream)
+
+
+def in_kernel() -> bool:
+    """Whether IPython runs here with a kernel, which shows pictures and changes those it has shown."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None

@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InternalError
-from .execute import execute
-from .graph import Graph
-from .naming import class_name
-from .passes.inline import Inline
-from .passes.simulate import bind_sizes
-from .torch_params import Place, by_name, entry, places_of
-from .verify_compare import WRITTEN, Quantities
-from .verify_engines import Case, asked
-from .verify_modes import couples, draws_of, refused, replayed
+from ..errors import InternalError
+from ..execute import execute
+from ..graph import Graph
+from ..naming import class_name
+from ..passes.inline import Inline
+from ..passes.simulate import bind_sizes
+from ..torch_params import Place, by_name, entry, places_of
+from .compare import WRITTEN, Quantities
+from .engines import Case, asked
+from .modes import couples, draws_of, refused, replayed
 
 
 def as_list(value: Any) -> list[Any]:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .graph import Graph, Node
-from .types import Dim, TupleType
+from ..graph import Graph, Node
+from ..types import Dim, TupleType
 
 if TYPE_CHECKING:
-    from .run import Run
+    from . import Run
 
 WIDTH = 110
 MAX_ENTRIES = 8

@@ -14,20 +14,20 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .graph import Graph, Node
-from .ops.control import GIVEN
-from .ops.scan import Scan
-from .passes.autodiff import Jvp, Vjp
-from .passes.base import Pipeline
-from .passes.batch import Batch
-from .passes.dce import Dce
-from .passes.inline import Inline
-from .passes.keep import Keep
-from .passes.per_example import PerExample
-from .passes.simulate import as_array, bind_sizes, mode_values, simulate
-from .passes.updates import Updates
-from .verify_compare import Arrays, Quantities
-from .verify_modes import couples, refused
+from ..graph import Graph, Node
+from ..ops.control import GIVEN
+from ..ops.scan import Scan
+from ..passes.autodiff import Jvp, Vjp
+from ..passes.base import Pipeline
+from ..passes.batch import Batch
+from ..passes.dce import Dce
+from ..passes.inline import Inline
+from ..passes.keep import Keep
+from ..passes.per_example import PerExample
+from ..passes.simulate import as_array, bind_sizes, mode_values, simulate
+from ..passes.updates import Updates
+from .compare import Arrays, Quantities
+from .modes import couples, refused
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import dataclass, field, replace
 
-from .errors import Diagnostic
+from ..errors import Diagnostic
 
 ORDER = ("ok", "skipped", "rounding", "kink", "DIFFERS")
 """What may become of a comparison, the worst last.

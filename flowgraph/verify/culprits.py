@@ -14,18 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from .errors import FlowError
-from .execute import execute
-from .graph import Builder, Graph, Node, Result
-from .naming import class_name
-from .ops import OPS
-from .passes.autodiff import Jvp
-from .passes.keep import Keep
-from .passes.simulate import simulate
-from .types import KEY, TupleType
-from .verify_engines import described
-from .verify_modules import as_list
-from .verify_slopes import slope
+from ..errors import FlowError
+from ..execute import execute
+from ..graph import Builder, Graph, Node, Result
+from ..naming import class_name
+from ..ops import OPS
+from ..passes.autodiff import Jvp
+from ..passes.keep import Keep
+from ..passes.simulate import simulate
+from ..types import KEY, TupleType
+from .engines import described
+from .modules import as_list
+from .slopes import slope
 
 Emit = Callable[[Graph, str], str]
 """The text of a graph for a target."""

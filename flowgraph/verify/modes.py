@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Graph
-from .ops.base import concrete
-from .ops.scan import Scan
-from .passes.simulate import mode_values
-from .types import KEY
+from ..graph import Graph
+from ..ops.base import concrete
+from ..ops.scan import Scan
+from ..passes.simulate import mode_values
+from ..types import KEY
 
 Drawn = tuple[str, np.ndarray]
 """The function of PyTorch's that draws it, and the array."""

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from .data.load import load_data
-from .data.table import Misfit, Table, Wanted, fit_values, labels_of, wanted_columns
-from .errors import Diagnostics, did_you_mean, shorten
-from .graph import Graph
-from .lower.program import Program
-from .params import Params, find_params
-from .passes.base import Pipeline
-from .passes.batch import Batch
-from .passes.simulate import ShapeClash, mode_values, simulate
-from .types import describe
+from ..data.load import load_data
+from ..data.table import Misfit, Table, Wanted, fit_values, labels_of, wanted_columns
+from ..errors import Diagnostics, did_you_mean, shorten
+from ..graph import Graph
+from ..lower.program import Program
+from ..params import Params, find_params
+from ..passes.base import Pipeline
+from ..passes.batch import Batch
+from ..passes.simulate import ShapeClash, mode_values, simulate
+from ..types import describe
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Run:
 
         rows: how many examples to show, None for all.
         """
-        from .run_table import render_table
+        from .table import render_table
 
         return render_table(self, rows, trace, ascii)
 

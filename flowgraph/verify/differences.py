@@ -17,11 +17,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from .verify_cases import NEARBY, beside, direction, groups
-from .verify_compare import DIFFERENCES, Arrays, along, along_sizes, place_text
-from .verify_engines import Case, Simulator
-from .verify_report import Row
-from .verify_slopes import EPS, FINER, STEPS, Slope, one_sided, slope
+from .cases import NEARBY, beside, direction, groups
+from .compare import DIFFERENCES, Arrays, along, along_sizes, place_text
+from .engines import Case, Simulator
+from .report import Row
+from .slopes import EPS, FINER, STEPS, Slope, one_sided, slope
 
 TRUSTED = 1e-3
 """Of its scale: a difference whose own error is larger proves nothing."""

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from .data.table import wanted_columns
-from .errors import Diagnostics, FlowError, fail
-from .graph import Graph
-from .lower.program import Program
-from .params import Params, find_params
-from .run import table_of_inputs
+from ..data.table import wanted_columns
+from ..errors import Diagnostics, FlowError, fail
+from ..graph import Graph
+from ..lower.program import Program
+from ..params import Params, find_params
+from . import table_of_inputs
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from .data.table import Table
-from .graph import Graph
-from .passes.simulate import holds
-from .types import Dim, TensorType
-from .verify_compare import Arrays
-from .verify_engines import Case
+from ..data.table import Table
+from ..graph import Graph
+from ..passes.simulate import holds
+from ..types import Dim, TensorType
+from .compare import Arrays
+from .engines import Case
 
 EXAMPLES = 8
 """Examples in a random batch."""

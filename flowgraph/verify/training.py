@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from .data.batches import MemoryExamples
-from .execute import execute
-from .lower.program import Training
-from .naming import class_name
-from .verify_cases import beside
-from .verify_compare import (
+from ..data.batches import MemoryExamples
+from ..execute import execute
+from ..lower.program import Training
+from ..naming import class_name
+from .cases import beside
+from .compare import (
     AUTOGRAD,
     DERIVATIVES,
     NOISE,
@@ -33,9 +33,9 @@ from .verify_compare import (
     Arrays,
     largest_difference,
 )
-from .verify_engines import Case, Engine, Simulator
-from .verify_modules import NumpyModule, TorchModule
-from .verify_report import NEAR, TRAINED, TRAINING_STEPS, Row
+from .engines import Case, Engine, Simulator
+from .modules import NumpyModule, TorchModule
+from .report import NEAR, TRAINED, TRAINING_STEPS, Row
 
 Path = list[Arrays]
 """The trained parameters by name, after each step."""

@@ -16,16 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-from .data.load import load_data
-from .data.table import Table
-from .errors import Diagnostics, FlowError
-from .graph import Graph
-from .lower.program import DEFAULT_TRAINING, Program, Training
-from .params import Params, find_params
-from .passes.learn import staying
-from .passes.simulate import ShapeClash, simulate
-from .verify_cases import EXAMPLES, beside, data_case, random_case
-from .verify_compare import (
+from ..data.load import load_data
+from ..data.table import Table
+from ..errors import Diagnostics, FlowError
+from ..graph import Graph
+from ..lower.program import DEFAULT_TRAINING, Program, Training
+from ..params import Params, find_params
+from ..passes.learn import staying
+from ..passes.simulate import ShapeClash, simulate
+from .cases import EXAMPLES, beside, data_case, random_case
+from .compare import (
     NOISE,
     NOISE_SINGLE,
     TIMES,
@@ -39,13 +39,13 @@ from .verify_compare import (
     scale_of,
     tolerance_of,
 )
-from .verify_culprits import Emit, culprits
-from .verify_differences import compare_differences
-from .verify_engines import Case, Engine, Simulator, asked
-from .verify_modes import has_modes, least_rows
-from .verify_modules import NumpyModule, TorchModule
-from .verify_report import NEAR, Row, Verification
-from .verify_training import Steps
+from .culprits import Emit, culprits
+from .differences import compare_differences
+from .engines import Case, Engine, Simulator, asked
+from .modes import has_modes, least_rows
+from .modules import NumpyModule, TorchModule
+from .report import NEAR, Row, Verification
+from .training import Steps
 
 TRIES = 6
 """How often errors are drawn, to see what rounding does."""
