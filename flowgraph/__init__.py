@@ -27,6 +27,8 @@ _HOMES = {
     "Weights": "params",
     "save_params": "params",
     "__version__": "version",
+    "load_ipython_extension": "notebook",
+    "unload_ipython_extension": "notebook",
 }
 
 __all__ = ["Diagram", "FlowError", "Weights", "__version__", "load", "loads", "save_params"]

@@ -11,6 +11,7 @@ import bisect
 import difflib
 import itertools
 import json
+import os
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -143,6 +144,10 @@ class FlowError(Exception):
 
     def __str__(self) -> str:
         return "\n" + render(self.diagnostics)
+
+    def _render_traceback_(self) -> list[str]:
+        """The lines that IPython shows in place of a traceback."""
+        return render(self.diagnostics, color=in_colour()).splitlines()
 
 
 class InternalError(Exception):
@@ -285,6 +290,11 @@ def render(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> str:
     if len(found) > MAX_SHOWN:
         parts.append(f"... and {len(found) - MAX_SHOWN} more\n")
     return "\n".join(parts)
+
+
+def in_colour() -> bool:
+    """Whether colours are wanted, as far as the environment says."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 class Paint:

@@ -167,6 +167,6 @@ def test_initialisers_and_optimisers_are_listed() -> None:
 
 def test_the_readme_shows_the_code_that_xor_becomes() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = text.split("```python\n", 1)[1].split("```", 1)[0]
+    shown = text.split("```py\n", 1)[1].split("```", 1)[0]
     made = load(ROOT / "examples" / "lecture" / "xor.flow").compile().splitlines()
     assert [line for line in shown.splitlines() if line.strip() not in ("", "...") and line not in made] == []

@@ -22,14 +22,14 @@ LEVELS = [
     {"pipelines", "run"},
     {"explain", "draw"},
     {"diff", "verify", "train"},
-    {"stages"},
+    {"stages", "display"},
     {"diagram"},
     {"cli", "__init__"},
-    {"__main__"},
+    {"__main__", "notebook"},
 ]
 """Modules and packages of `flowgraph`, from the ground up; one may import what stands lower."""
 
-HEAVY = {"torch", "matplotlib", "onnx", "rich", "scipy", "safetensors", "pyarrow", "pygraphviz"}
+HEAVY = {"torch", "matplotlib", "onnx", "rich", "scipy", "safetensors", "pyarrow", "pygraphviz", "IPython"}
 """Never imported at the top of a module: only where they are used."""
 
 LONG = {

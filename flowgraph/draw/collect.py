@@ -18,6 +18,7 @@ from .picture import Picture
 READABLE = 18
 """Blocks are unfolded, from outside in, while there are at most so many items."""
 DEEPEST = 24
+NOTHING = "the page is empty: nothing flows in the diagram"
 
 
 def collect(
@@ -62,4 +63,5 @@ def _sheet(graph: Graph, depth: int, scale: str, metrics: bool) -> Sheet:
 
 def _guarded(graph: Graph, sheet: Sheet, limit: int | None) -> Picture:
     items, wires, frames = tuple(sheet.items), tuple(sheet.wires), tuple(sheet.frames)
-    return guard(Picture(graph.name, graph.doc, items, wires, frames), limit, sheet.folded)
+    remarks = () if items else (NOTHING,)
+    return guard(Picture(graph.name, graph.doc, items, wires, frames, remarks), limit, sheet.folded)

@@ -29,7 +29,8 @@ SPREADS = (1.0, 1.15, 1.35, 1.6, 2.0, 2.5)
 TRIES = (*((s, False) for s in SPREADS[:4]), *((s, True) for s in SPREADS))
 """Spreads, first without labels that stand on their wires: they are harder to read."""
 MANY, TRIES_OF_MANY = 200, ((1.0, True), (1.5, True))
-"""With more labels than these a drawing is spread once: each time costs as much as the rest."""
+SPARED = 0.01
+"""With more labels than MANY a drawing is spread once, and not for so small a share of those beyond."""
 EDGE = 14.0
 """The empty rim of the page."""
 HEAD, HEAD_WIDTH = 7.0, 2.6
@@ -52,7 +53,7 @@ def compose(picture: Picture) -> Scene:
         missing = wanted_count - len(labels)
         if best is None or missing < best[0]:
             best = missing, known[spread], labels
-        if not missing:
+        if missing <= SPARED * max(wanted_count - MANY, 0):
             break
     assert best is not None
     missing, placed, labels = best

@@ -124,7 +124,9 @@ class _Finder:
     # -- classification
 
     def _look_at(self, node: Node) -> None:
-        if node.name in self.found.absorbed or node.name in self.losses or not _is_real(node):
+        if node.name in self.found.absorbed or node.name in self.losses:
+            return
+        if not _is_real(node) and not (_is_number(node) and self._is_wired(node)):
             return
         size = length(node)
         if node.type.shape and (size is None or is_route(node)):
@@ -166,7 +168,8 @@ class _Finder:
             if term.source is not None and not self._can_feed(term.source, is_wired, values):
                 return None
         self.found.values |= values
-        self.found.absorbed |= {n for n in self.terms.opened if n != node.name and self._is_part(n)}
+        parts = {*self.terms.opened, *(node.operands if activation is not None else ())}
+        self.found.absorbed |= {n for n in parts if n != node.name and self._is_part(n)}
         return Neuron(node, root, activation, size, entries, terms, is_wired)
 
     def _is_part(self, name: str) -> bool:
@@ -186,14 +189,17 @@ class _Finder:
         """The activation of a value, if it is one, and the node of its excitation."""
         is_activation = node.op.group == "activations" or isinstance(node.op, Elementwise)
         if is_activation and len(node.operands) == 1 and node.op.name not in ("neg", "cast", "weighted_sum"):
-            return node, self.graph[node.operands[0]]
+            root = self.graph[node.operands[0]]
+            is_bare = root.op.name == "cast" and root.hint is None and root.name not in self.ends
+            return node, self.graph[root.operands[0]] if is_bare else root
         return None, node
 
     def _stands_alone(self, root: Node, node: Node) -> bool:
         """Whether the operand of an activation is a circle, or a source, of its own."""
         if self.terms.is_source(root) and root.op.name not in _SUMS:
             return True
-        others = any(u in self.alive and u != node.name for u in self.graph.nx.succ[root.name])
+        own = (node.name, *node.operands)
+        others = any(u in self.alive and u not in own for u in self.graph.nx.succ[root.name])
         named = root.hint is not None and not root.hint.startswith("xi_")
         return others or root.name in self.ends or (named and node.hint is None)
 

@@ -60,7 +60,7 @@ def draw_columns(found: Mapping[str, np.ndarray], title: str = "") -> bytes:
         _tidy_steps(lower, steps)
         lower.set_xlabel("step")
         if title:
-            upper.set_title(title, loc="left", fontsize="medium", parse_math=False)
+            upper.set_title(title, loc="left", fontsize="small", parse_math=False)
         figure.align_ylabels()
         picture = io.BytesIO()
         figure.savefig(picture, format="png", metadata={"Software": None})
