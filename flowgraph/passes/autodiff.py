@@ -46,7 +46,7 @@ class Vjp(Pass):
     """Passes over the derivative of a loop's round, before it is parted from the round."""
 
     def run(self, graph: Graph) -> Graph:
-        from .loop_vjp import prepare_loops, settle_loops  # which differentiate the rounds
+        from .loop_vjp import prepare_loops  # which differentiates the rounds
 
         graph = Inline(rounds=True).run(graph)
         wrt = self.wrt or graph.params
@@ -63,7 +63,7 @@ class Vjp(Pass):
             if value is None:
                 value = fn.zeros_like(Value(builder, name))
             results.append(Result("gradient", label, value.name, span=graph[name].span))
-        return settle_loops(settle(out.close(graph.inputs, graph.targets, graph.params, results)))
+        return settle(out.close(graph.inputs, graph.targets, graph.params, results))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Reverse mode through loops: one that keeps what is needed of every round, and one that goes back.
 
 Assumes typed graphs. `prepare_loops` lets a loop keep what its backward loop needs, and notes on it how
-that loop is built (`ops.control.LoopPullback`); `settle_loops` takes the note away again. Promises that
+that loop is built (`ops.control.LoopPullback`); `scan_vjp.settle` takes the note away again. Promises that
 every node keeps its name and its value. Cotangents go through all real values that go round, and
 through those shared values, and values of rounds, that depend on what is differentiated by.
 """
@@ -44,17 +44,6 @@ def prepare_loops(graph: Graph, wrt: Iterable[str], ends: Iterable[str], tidy: T
             op = OPS["item"](index=node.op.index, count=count)
             node = renamed(node, op=op, operands=(runs[node.operands[0]],))
         out.add(node)
-    return out.close(graph.inputs, graph.targets, graph.params, graph.results)
-
-
-def settle_loops(graph: Graph) -> Graph:
-    """The graph without the notes that `prepare_loops` makes."""
-    if not any(isinstance(node.op, Loop) and node.op.pull is not None for node in graph):
-        return graph
-    out = graph.like()
-    for node in graph:
-        is_ready = isinstance(node.op, Loop) and node.op.pull is not None
-        out.add(renamed(node, op=node.op.with_attrs(pull=None)) if is_ready else node)
     return out.close(graph.inputs, graph.targets, graph.params, graph.results)
 
 

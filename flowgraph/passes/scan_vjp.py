@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ..graph import Builder, Graph, Node, Result, renamed
+from ..graph import Builder, Graph, Node, Result, rebuild, renamed
 from ..naming import Namer
 from ..ops import OPS
 from ..ops.base import Value
@@ -43,14 +43,13 @@ def prepare(graph: Graph, wrt: Iterable[str], ends: Iterable[str]) -> Graph:
 
 
 def settle(graph: Graph) -> Graph:
-    """The graph without the notes that `prepare` makes."""
-    if not any(isinstance(node.op, Scan) and node.op.pull is not None for node in graph):
+    """The graph without the notes on how to go back, which scans and loops have while it is made."""
+    noted = {node.name for node in graph if getattr(node.op, "pull", None) is not None}
+    if not noted:
         return graph
-    out = graph.like()
-    for node in graph:
-        is_scan = isinstance(node.op, Scan) and node.op.pull is not None
-        out.add(renamed(node, op=node.op.with_attrs(pull=None)) if is_scan else node)
-    return out.close(graph.inputs, graph.targets, graph.params, graph.results)
+    return rebuild(
+        graph, (renamed(n, op=n.op.with_attrs(pull=None)) if n.name in noted else n for n in graph)
+    )
 
 
 @dataclass
