@@ -12,7 +12,18 @@ import random
 LARGEST = 40
 """Circles of a diagram, at most; the constant 1 is not counted."""
 STEPS = ("tanh", "step", "relu", "sigmoid", "sign", "", "softplus", "elu")
-STEMS = ("h", "x_hat", "alpha_1", "u2v", "A_b_c", "theta", "m_max", "a_rather_long_name_of_a_circle", "Q7_", "z")
+STEMS = (
+    "h",
+    "x_hat",
+    "alpha_1",
+    "u2v",
+    "A_b_c",
+    "theta",
+    "m_max",
+    "a_rather_long_name_of_a_circle",
+    "Q7_",
+    "z",
+)
 
 
 def sketch_text(seed: int) -> str:
@@ -95,7 +106,9 @@ class _Sketch:
             self.lines.append(f"{source} -> {target}")
 
     def weight(self) -> str:
-        return self.draws.choice(("1", "-1", "0.5", "-1.5", "2", "0.123", "-12.75", "100", "0.333333", "1e-6"))
+        return self.draws.choice(
+            ("1", "-1", "0.5", "-1.5", "2", "0.123", "-12.75", "100", "0.333333", "1e-6")
+        )
 
     def maybe_loss(self, columns: list[list[str]]) -> None:
         if len(columns) > 1 and self.draws.random() < 0.25:

@@ -25,7 +25,7 @@ from running import (
     execute,
     module_of,
     same,
-    )
+)
 from test_equivalence import bounded_values
 
 from flowgraph.diagram import Diagram, loads

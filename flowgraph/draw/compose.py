@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..parse import paused_collector
 from .bundle import thinned
 from .geometry import Point, Rect, around, around_points, flattened, pieces, point_at, split
 from .labels import Wanted, place_labels
@@ -41,6 +42,11 @@ NOTCH = 1.6
 
 def compose(picture: Picture) -> Scene:
     """The page of a picture. Raises FlowError (E0605) where Graphviz is needed and not installed."""
+    with paused_collector():
+        return _composed(picture)
+
+
+def _composed(picture: Picture) -> Scene:
     picture, crowded = thinned(picture)
     sizes = sized(picture.items)
     best: tuple[int, Placed, dict[str, Rect]] | None = None

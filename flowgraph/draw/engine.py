@@ -24,8 +24,8 @@ from .sizes import TITLE, Sized
 
 NODE_GAP, RANK_GAP, TIGHT_RANK_GAP = 26.0, 96.0, 30.0
 """dot's: between items of a rank; between ranks with labels on the wires, and without."""
-LARGE = 400
-"""From so many items on, dot takes less trouble."""
+LARGE = 800
+"""From so many items on, those counted that long wires pass by, dot takes less trouble."""
 STRAIGHT, FAN = 50, 3
 """How much more a wire of the longest way is to be straight than any other; not where so many fan out."""
 
@@ -47,6 +47,13 @@ def by_dot(picture: Picture, sizes: Mapping[str, Sized], spacing: float, directi
     graph = pygraphviz.AGraph(string=_dot_text(picture, sizes, spacing, numbers, direction))
     graph.layout(prog="dot")
     return _read(graph, picture, sizes, numbers)
+
+
+def is_large(picture: Picture) -> bool:
+    """Whether laying it out takes so long that it is done with less care."""
+    at = columns(picture.items, picture.wires)
+    passed = sum(max(at[w.target] - at[w.source] - 1, 0) for w in picture.wires)
+    return len(picture.items) + passed > LARGE
 
 
 def trunk(picture: Picture) -> list[tuple[str, str]]:
@@ -120,8 +127,8 @@ def _dot_settings(picture: Picture, sizes: Mapping[str, Sized], spacing: float) 
         "ranksep": _inches((RANK_GAP if labels else TIGHT_RANK_GAP) * spacing),
         "splines": "spline",
     }
-    if len(picture.items) > LARGE:
-        settings |= {"nslimit": "1", "nslimit1": "1", "mclimit": "0.2", "splines": "polyline"}
+    if is_large(picture):
+        settings |= {"nslimit": "0.1", "nslimit1": "1", "mclimit": "0.2", "splines": "polyline"}
     return settings
 
 

@@ -22,7 +22,7 @@ TALLEST = 60
 READ, PASSING = 150, 80
 """A picture of at least so many items folds if more wires than these pass by one of its columns: each counts
 as much as an item in laying it out."""
-KEPT = 240
+KEPT = 96
 """Items of one that is folded, about: its beginning and its end, side by side on a page."""
 MIDDLE = "..."
 """The id of the ⋯ that stands for columns, and with a column's number behind it of the ⋮ in one."""

@@ -25,6 +25,8 @@ WIDER = tuple(6.0 * n for n in range(1, 25))
 
 def fitted(picture: Picture, placed: Placed, sizes: Mapping[str, Sized]) -> dict[str, Rect]:
     """The frames, by id."""
+    if not picture.frames:
+        return {}
     rects = {i.id: sizes[i.id].extent.moved(*placed.positions[i.id]) for i in picture.items}
     around_item = {item.id: {f.id for f in picture.frames_of(item)} for item in picture.items}
     lines = wire_lines(placed)

@@ -11,7 +11,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 
-from .engine import LARGE, by_dot
+from .engine import by_dot, is_large
 from .geometry import Point, line_distance, line_meets_rect, straight
 from .looks import wire_label
 from .measure import measure
@@ -53,8 +53,7 @@ def layout(picture: Picture, sizes: Mapping[str, Sized], spacing: float = 1.0) -
 def _in_ranks(picture: Picture, sizes: Mapping[str, Sized], spacing: float) -> Placed:
     """By dot, in the direction in which the page fits a slide better."""
     has_circles = any(item.is_circle for item in picture.items)
-    is_large = len(picture.items) > LARGE
-    directions = ("LR",) if has_circles else ("TB",) if is_large else ("TB", "LR")
+    directions = ("LR",) if has_circles else ("TB",) if is_large(picture) else ("TB", "LR")
     found = [(by_dot(picture, sizes, spacing, direction), direction) for direction in directions]
     return _fitting(found, picture, sizes)
 
@@ -158,12 +157,14 @@ def _is_free(
 ) -> bool:
     """Whether the straight line keeps clear of all other items of the columns that it crosses."""
     line = [start, end]
+    top, bottom = min(start[1], end[1]) - CLEAR, max(start[1], end[1]) + CLEAR
     for name in (wire.source, *found.chains[wire.id], wire.target):
         for other in found.order[found.slots[name].column]:
             if other in (wire.source, wire.target) or other not in sizes:
                 continue
-            x, y = positions[other]
-            own = sizes[other]
+            (x, y), own = positions[other], sizes[other]
+            if y + own.extent.y1 < top or y + own.extent.y0 > bottom:
+                continue
             if own.radius and line_distance((x, y), line) < own.radius + CLEAR:
                 return False
             if not own.radius and line_meets_rect(line, own.extent.moved(x, y).grown(CLEAR)):

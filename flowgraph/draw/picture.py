@@ -47,7 +47,8 @@ class Item:
     fold that is repeated, how many it stands for. frame: the id of the frame it stands in, "" for none.
     column: its column by depth, where circles have columns; None: the layout decides.
     node, index: the node of the graph that it shows (path of nodes joined by "/" inside of blocks), and of a
-    layer's circle which entry. span: where it is written. tone: of a diff, "added", "removed", "changed" or "renamed".
+    layer's circle which entry. span: where it is written. tone: of a diff, "added", "removed", "changed"
+    or "renamed".
     """
 
     id: str

@@ -9,7 +9,14 @@ import pytest
 from flowgraph.cli.main import main
 
 XOR = str(Path(__file__).resolve().parents[2] / "examples" / "lecture" / "xor.flow")
-STARTS = {"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF", "dot": b"digraph", "mmd": b"flowchart", "tex": b"% xor"}
+STARTS = {
+    "svg": b"<?xml",
+    "png": b"\x89PNG",
+    "pdf": b"%PDF",
+    "dot": b"digraph",
+    "mmd": b"flowchart",
+    "tex": b"% xor",
+}
 
 
 @pytest.mark.parametrize("format", STARTS)
