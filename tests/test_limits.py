@@ -6,6 +6,7 @@ busy machine does no harm) and memory is read when it ends. Big inputs are made 
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -34,13 +35,25 @@ class End:
 
 def flowc(folder: Path, *arguments: str) -> End:
     """Run the command; its output goes to files, so that no pipe can fill."""
+    command = [sys.executable, "-m", "flowgraph", *arguments]
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
-        command = [sys.executable, "-m", "flowgraph", *arguments]
-        process = subprocess.Popen(command, stdout=out, stderr=err, stdin=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        started = [sys.executable, "-S", "-c", LAUNCHER, str(folder / "used"), *command]
+        subprocess.run(started, stdout=out, stderr=err, stdin=subprocess.DEVNULL, check=True)
     texts = [(folder / name).read_text(encoding="utf-8") for name in ("out", "err")]
-    return End(process.returncode, *texts, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    status, seconds, kibibytes = json.loads((folder / "used").read_text(encoding="ascii"))
+    return End(status, *texts, seconds, kibibytes / 1024)
+
+
+LAUNCHER = """
+import json, os, subprocess, sys
+process = subprocess.Popen(sys.argv[2:])
+_, status, usage = os.wait4(process.pid, 0)
+process.returncode = os.waitstatus_to_exitcode(status)
+with open(sys.argv[1], "w") as file:
+    json.dump([process.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss], file)
+"""
+"""Runs a command, and says what it used. What a process is seen to use at its peak is never less than what
+the process that starts it has, so this is a small one, not the one that runs the tests."""
 
 
 def assert_refused(end: End, codes: Sequence[str]) -> None:
