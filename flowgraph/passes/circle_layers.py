@@ -12,7 +12,7 @@ that are connected more thinly are none.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..graph import Graph, Node
 from ..ops.base import Elementwise
@@ -29,7 +29,6 @@ class Unit:
     node: Node
     excitation: str
     form: Form
-    depth: int = 0
 
 
 @dataclass
@@ -38,31 +37,33 @@ class Layer:
 
     units: list[Unit]
     depth: int
-    names: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.names = [unit.node.name for unit in self.units]
 
 
-def find_layers(graph: Graph) -> list[Layer]:
-    """The layers of a graph, the lowest first."""
+def find_layers(graph: Graph) -> tuple[list[Layer], dict[str, int]]:
+    """The layers of a graph, the lowest first, and the depth of every node: all sources of a layer lie
+    below it, and what its circles are used by does not."""
     forms = Forms(graph)
     units: dict[str, Unit] = {}
     for node in graph:
         unit = _unit(graph, forms, node)
         if unit is not None and all(_is_drawn(graph[source], units) for source in unit.form.sources()):
             units[node.name] = unit
-    depths = depths_of(graph, units)
+    depths = _depths(graph, units)
     groups: dict[object, list[Unit]] = {}
     for unit in units.values():
-        unit.depth = depths[unit.node.name]
         op = None if unit.excitation == unit.node.name else unit.node.op
-        groups.setdefault((unit.depth, op), []).append(unit)
+        groups.setdefault((depths[unit.node.name], op), []).append(unit)
     layers: list[Layer] = []
     inside: set[str] = set()
-    for group in sorted(groups.values(), key=lambda g: g[0].depth):
+    for group in sorted(groups.values(), key=lambda g: depths[g[0].node.name]):
         for part in _connected(group):
             if _is_worth(part, inside):
-                layers.append(Layer(part, part[0].depth, [u.node.name for u in part]))
+                layers.append(Layer(part, depths[part[0].node.name]))
                 inside.update(layers[-1].names if len(part) > 1 else ())
-    return layers
+    return layers, depths
 
 
 def _unit(graph: Graph, forms: Forms, node: Node) -> Unit | None:
@@ -103,7 +104,7 @@ def _is_activation(node: Node) -> bool:
     return isinstance(node.op, Elementwise) and len(node.operands) == 1
 
 
-def depths_of(graph: Graph, units: Mapping[str, Unit]) -> dict[str, int]:
+def _depths(graph: Graph, units: Mapping[str, Unit]) -> dict[str, int]:
     """How many circles lie on the longest way to each node."""
     depths: dict[str, int] = {}
     circles = {**units} | {u.excitation: u for u in units.values()}

@@ -9,7 +9,7 @@ gradient.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -22,7 +22,7 @@ from ..ops.leaf import Array
 from ..types import Dim
 from .affine import Form
 from .base import Pass
-from .circle_layers import SHARE, Layer, depths_of, find_layers, is_entry
+from .circle_layers import SHARE, Layer, find_layers, is_entry
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class Vectorise(Pass):
     name: ClassVar[str] = "vectorise"
 
     def run(self, graph: Graph) -> Graph:
-        layers = find_layers(graph)
-        return _Writer(graph, layers).run() if layers else graph
+        layers, depths = find_layers(graph)
+        return _Writer(graph, layers, depths).run() if layers else graph
 
 
 class _Writer:
     """Writes the graph again, depth by depth: the layers of a depth, then what else lies there."""
 
-    def __init__(self, graph: Graph, layers: Sequence[Layer]) -> None:
-        self.graph, self.layers = graph, layers
+    def __init__(self, graph: Graph, layers: Sequence[Layer], depths: Mapping[str, int]) -> None:
+        self.graph, self.layers, self.depths = graph, layers, depths
         self.out = graph.like()
         self.builder = Builder(self.out, [n.name for n in graph])
         self.place = {name: (layer, i) for layer in layers for i, name in enumerate(layer.names)}
@@ -52,16 +52,15 @@ class _Writer:
         """The single numbers that vectors of the diagram are taken apart into."""
 
     def run(self) -> Graph:
-        units = {n: u for layer in self.layers for n, u in zip(layer.names, layer.units, strict=True)}
-        depths = depths_of(self.graph, units)
-        made = {*units, *(u.excitation for u in units.values())}
+        units = [unit for layer in self.layers for unit in layer.units]
+        made = {name for unit in units for name in (unit.node.name, unit.excitation)}
         rest: dict[int, list[Node]] = {}
         for node in self.graph:
             if node.name not in made:
-                rest.setdefault(depths[node.name], []).append(node)
+                rest.setdefault(self.depths[node.name], []).append(node)
         by_depth: dict[int, list[Layer]] = {}
         for layer in self.layers:
-            by_depth.setdefault(max(depths[n] for n in layer.names), []).append(layer)
+            by_depth.setdefault(layer.depth, []).append(layer)
         for depth in sorted({*rest, *by_depth}):
             for layer in by_depth.get(depth, []):
                 self._layer(layer)

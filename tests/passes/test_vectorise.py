@@ -60,7 +60,25 @@ train rmsprop(lr=0.01), steps=5, batch=2
 """
 """Two wires between the same circles, equations among circles, a product of circles."""
 
-PROGRAMS = {"skipping": SKIPPING, "shared": SHARED, "twice": TWICE}
+UNEVEN = """
+input x1, x2, x3
+target y
+node a1, a2 : tanh
+node b : sigmoid
+node u1, u2 : tanh
+x1, x2 -> a1, a2
+x1 -> b
+a1, a2, x3 -> u1
+b, x3 -> u2
+p = u2 * x1
+q = u1 + p
+output q, u2
+loss (q - y) ^ 2
+train sgd(lr=0.1), steps=4, batch=2
+"""
+"""A layer over another layer and over a circle that stays single, one circle of it in a product."""
+
+PROGRAMS = {"uneven": UNEVEN, "skipping": SKIPPING, "shared": SHARED, "twice": TWICE}
 
 
 def run(text: str) -> dict[str, Any]:
