@@ -42,7 +42,11 @@ class Forms:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.own: dict[str, Form] = {}
+        self.entries: dict[tuple[str, int], str] = {}
+        """The node that stands for an entry of a vector, however often that is taken from it."""
         for node in graph:
+            if is_entry(node):
+                self.entries.setdefault((node.operands[0], node.op.items[0]), node.name)
             form = self._own(node) if is_number(node) else None
             if form is not None:
                 self.own[node.name] = form
@@ -52,6 +56,8 @@ class Forms:
         node = self.graph[name]
         if name in self.own and not self.is_source(node):
             return self.own[name]
+        if is_entry(node):
+            name = self.entries[node.operands[0], node.op.items[0]]
         return Form(terms={(name, ""): 1})
 
     def is_source(self, node: Node) -> bool:
@@ -105,3 +111,9 @@ def is_number(node: Node) -> bool:
     """Whether a node is a single real number."""
     type = node.type
     return isinstance(type, TensorType) and not type.shape and type.elem.kind == "real"
+
+
+def is_entry(node: Node) -> bool:
+    """Whether a node is one number of a vector, counted from its start."""
+    items: tuple[object, ...] = node.op.items if node.op.name == "index" else ()
+    return len(items) == 1 and isinstance(items[0], int) and items[0] >= 0 and is_number(node)

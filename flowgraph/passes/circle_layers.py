@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from ..graph import Graph, Node
 from ..ops.base import Elementwise
-from .affine import Form, Forms, is_number
+from .affine import Form, Forms, is_entry, is_number
 
 SMALL, SHARE = 256, 4
 """A matrix of numbers with this many entries is small; a larger one has a wire for every so many entries."""
@@ -85,12 +85,6 @@ def _unit(graph: Graph, forms: Forms, node: Node) -> Unit | None:
 def _is_drawn(source: Node, circles: Mapping[str, Unit]) -> bool:
     """Whether a source is a circle, an input or an entry of a vector, and no result such as a loss."""
     return source.name in circles or source.op.name == "input" or is_entry(source)
-
-
-def is_entry(node: Node) -> bool:
-    """Whether a node is one number of a vector."""
-    items: tuple[object, ...] = node.op.items if node.op.name == "index" else ()
-    return len(items) == 1 and isinstance(items[0], int) and is_number(node)
 
 
 def _is_excitation(graph: Graph, name: str) -> bool:

@@ -20,9 +20,9 @@ from ..ops import OPS
 from ..ops.base import Value, fn
 from ..ops.leaf import Array
 from ..types import Dim
-from .affine import Form
+from .affine import Form, is_entry
 from .base import Pass
-from .circle_layers import SHARE, Layer, find_layers, is_entry
+from .circle_layers import SHARE, Layer, find_layers
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,8 @@ class _Writer:
             value = Value(self.builder, origin)
             part = fn.matmul(weights, value) if value.shape else weights * value
             total = part if total is None else total + part
-        assert total is not None
+        read = {source for _, sources in pieces for source in sources}
+        assert total is not None and all(s in read for u in layer.units for s in u.form.sources())
         bias = self._bias(layer, f"b_{title}")
         if bias is not None:
             total = total + bias
@@ -170,7 +171,8 @@ class _Writer:
             size = Dim.of(node.type.shape[0]).value if node.type.rank == 1 else None
             self.entries[vector] = [""] * (size if size is not None and size <= SHARE * len(users) else 0)
             for user in users if self.entries[vector] else ():
-                self.entries[vector][user.op.items[0]] = user.name
+                place = user.op.items[0]
+                self.entries[vector][place] = self.entries[vector][place] or user.name
         return self.entries[vector]
 
     # -- weights

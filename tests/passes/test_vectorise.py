@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,22 @@ train sgd(lr=0.1), steps=4, batch=2
 """
 """A layer over another layer and over a circle that stays single, one circle of it in a product."""
 
-PROGRAMS = {"uneven": UNEVEN, "skipping": SKIPPING, "shared": SHARED, "twice": TWICE}
+REPEATED = """
+input x1, x2, x : [2]
+target y
+a = tanh(0.5 * x1 - x[0] + x2)
+b = tanh(x[1] * x1)
+c = tanh(x[0] - x1 - x[1] + 0.5 * x2)
+d = tanh(x[-1] * x[0])
+output a, c
+loss (a + b + c + d - y) ^ 2
+param w = 0.5
+loss (w * a) ^ 2
+train sgd(lr=0.1), steps=4, batch=2
+"""
+"""Entries of a vector that are taken from it in several places, from either end."""
+
+PROGRAMS = {"repeated": REPEATED, "uneven": UNEVEN, "skipping": SKIPPING, "shared": SHARED, "twice": TWICE}
 
 
 def run(text: str) -> dict[str, Any]:
@@ -134,6 +150,46 @@ def test_trainers_agree_and_exchange_names(name: str) -> None:
     fresh = layered["Trainer"](params)
     fresh.load_state(ours.state())
     np.testing.assert_array_equal(fresh.run(*given), ours.run(*given))
+
+
+def random_drawing(draws: random.Random) -> str:
+    """Columns of circles, equations and products of what stands before them."""
+    names, nodes, lines = ["x1", "x2", "x[0]", "x[1]"], [], []
+    for column in range(draws.randint(1, 4)):
+        fresh = [f"h{column}_{k}" for k in range(draws.randint(1, 4))]
+        for name in fresh:
+            sources = draws.sample(names, draws.randint(1, 4))
+            kind = draws.random()
+            if kind < 0.6:
+                nodes.append(f"node {name}{draws.choice([' : tanh', ' : sigmoid', ''])}")
+                weights = ("->", "-[0.5]->", "-[-2]->", "-[w]->")
+                lines += [f"{s} {draws.choice(weights)} {name}" for s in sources]
+                lines += [f"1 {draws.choice(('->', '-[0.25]->'))} {name}"] * draws.randint(0, 1)
+            elif kind < 0.8:
+                total = " + ".join(f"{draws.choice((0.5, -1, 2))} * {s}" for s in sources)
+                lines.append(f"{name} = {draws.choice(('tanh', 'sigmoid', 'square', ''))}({total})")
+            else:
+                lines.append(f"{name} = tanh({sources[0]} * {sources[-1]})")
+        names += fresh
+    head = ["input x1, x2, x : [2]", "target y", "param w = 0.3", *nodes, *lines]
+    loss = " + ".join(f"tanh({n})" for n in names[4:])
+    return "\n".join([*head, f"output {', '.join(names[-2:])}", f"loss ({loss} + w - y) ^ 2"]) + "\n"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_random_drawings_are_what_their_circles_say() -> None:
+    found = 0
+    for seed in range(60):
+        diagram = loads(random_drawing(random.Random(seed)))
+        found += "matmul" in ops(diagram)
+        single, layered = (run(diagram.compile(level=level, dtype="float64")) for level in (0, 1))
+        params, given = single["init"](1), batch(diagram)
+        loss, grads = single["loss_and_grad"](params, *given)
+        again, same = layered["loss_and_grad"](params, *given)
+        assert again == pytest.approx(loss, rel=1e-10), seed
+        for key, value in grads.items():
+            np.testing.assert_allclose(same[key], value, rtol=1e-8, atol=1e-9, err_msg=f"{seed} {key}")
+    assert found > 10
 
 
 def test_xor_is_two_matrix_products() -> None:
