@@ -10,11 +10,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .display import Displayed
-from .errors import Diagnostic, Diagnostics, FlowError, InternalError, Source, Span, fail
+from .errors import Diagnostic, Diagnostics, FlowError, InternalError, Source, fail
 from .graph import Graph, with_subgraphs
 from .lower import DEFAULT_MAX_NODES, Program, lower
 from .lower.early import refuse_early
@@ -31,7 +32,8 @@ from .passes.infer import InferTypes
 from .passes.inline import Inline
 from .passes.learn import Learn, staying
 from .passes.need_sizes import NeedSizes
-from .pipelines import derivative_pipeline, modular_pipeline, pipeline
+from .pipelines import derivative_pipeline, fast_pipeline, modular_pipeline, pipeline
+from .reading import check_sparse, read_edges, read_used
 from .syntax import File
 from .version import __version__
 
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 
 TARGETS = ("numpy", "torch")
 DTYPES = ("float32", "float64")
-LEVELS = (0, 1)
+LEVELS = (0, 1, 2)
 STAGES = ("ast", "graph", "typed", "batched", "grad", "optimised", "code")
 
 UNNAMED = ("", "-", "<stdin>", "<cell>")
@@ -70,12 +72,13 @@ class Diagram(Displayed):
         *,
         settings: Mapping[str, Any] | None = None,
         max_nodes: int = DEFAULT_MAX_NODES,
+        wires: Mapping[str, Any] | None = None,
     ) -> None:
         self.source = source
         with paused_collector():
-            self._read(settings or {}, max_nodes)
+            self._read(settings or {}, max_nodes, wires or {})
 
-    def _read(self, settings: Mapping[str, Any], max_nodes: int) -> None:
+    def _read(self, settings: Mapping[str, Any], max_nodes: int, wires: Mapping[str, Any]) -> None:
         refuse_early(self.source, max_nodes)
         found = Diagnostics()
         self.file: File = parse(self.source, found)
@@ -84,8 +87,9 @@ class Diagram(Displayed):
         name = Path(self.source.path).stem if self.source.path not in UNNAMED else "diagram"
         try:
             self.program: Program = lower(
-                self.file, rest, name=name, settings=settings, max_nodes=max_nodes, read=_read_used
-            )
+                self.file, rest, name=name, settings=settings, max_nodes=max_nodes, read=read_used,
+                read_edges=partial(read_edges, Path(self.source.path).parent, wires),
+            )  # fmt: skip
             is_whole = not rest.has_errors and not broken
             typed = Pipeline((InferTypes(rest), NeedSizes(), Check(rest))).run(self.program.graph)
             if is_whole:
@@ -185,23 +189,24 @@ class Diagram(Displayed):
         self,
         target: str = "numpy",
         *,
-        level: int = 1,
-        dtype: str = "float32",
+        level: int = 1, dtype: str = "float32",
         extras: Sequence[str] = (),
         training: Training | None = None,
-    ) -> str:
+        sparse: str = "",
+    ) -> str:  # fmt: skip
         """The text of a Python module for the target. Raises FlowError, ValueError.
 
-        extras: further functions, of those in EXTRAS for the target. training: in place of what
-        the file's `train` statement says.
+        extras: further functions, of those in EXTRAS for the target. training: in place of what the
+        file's `train` statement says. sparse: "scipy" for lists of wires by its CSR, in numpy.
         """
+        check_sparse(sparse, target)
         unknown = [e for e in extras if e not in EXTRAS.get(target, ())]
         if target not in TARGETS or dtype not in DTYPES or level not in LEVELS or unknown:
             raise ValueError(f"no target {target!r}, level {level!r}, dtype {dtype!r} or extras {unknown}")
         from .emit import CannotHold, Header, emit
 
         with paused_collector():
-            header = Header(self._file_name, __version__, target, level, dtype)
+            header = Header(self._file_name, __version__, target, level, dtype, sparse)
             trained = training or self.training
             frozen = staying(self.expanded, trained.freeze)
             if len(frozen) < len(self.graph.params):
@@ -212,6 +217,8 @@ class Diagram(Displayed):
             packed = not frozen and "vjp" not in extras
             if target == "numpy":
                 derived = {f: self.written(level, f, packed=packed) for f in functions}
+                if level == 2 and header.training is not None and self.graph.results_of("loss"):
+                    derived["trainer"] = fast_pipeline().run(self._with_loss("`Trainer`"))
                 return emit(self.written(level, packed=packed), header, derived, self.graph)
             derived = {f: self.differentiated(level, f) for f in functions}
             if self._has_blocks:
@@ -371,28 +378,21 @@ class Diagram(Displayed):
         )  # fmt: skip
 
 
-def _read_used(path: str, place: Span, found: Diagnostics) -> File | None:
-    """The syntax tree of a file that a diagram uses; what keeps it from being read is told at `place`."""
-    mistakes = Diagnostics()
-    source = read_source(path, mistakes)
-    for mistake in mistakes.items:
-        found.report(mistake.code, mistake.message, place, "used here", help=mistake.help)
-    return None if source is None else parse(source, found)
-
-
 def load(
-    path: str | Path, *, settings: Mapping[str, Any] | None = None, max_nodes: int = DEFAULT_MAX_NODES
-) -> Diagram:
+    path: str | Path, *, settings: Mapping[str, Any] | None = None, max_nodes: int = DEFAULT_MAX_NODES,
+    wires: Mapping[str, Any] | None = None,
+) -> Diagram:  # fmt: skip
     """The diagram in a file. Raises FlowError with every error of the file.
 
-    settings: values for sizes and scalar consts, as `--set` gives them.
+    settings: values for sizes and scalar consts, as `--set` gives them. wires: what tables are read from
+    in place of their files, by the names of their weights: paths, or networkx DiGraphs.
     """
     found = Diagnostics()
     source = read_source(str(path), found)
     found.raise_errors()
     if source is None:
         raise fail("E0001", "the file cannot be read", path=str(path))
-    return Diagram(source, settings=settings, max_nodes=max_nodes)
+    return Diagram(source, settings=settings, max_nodes=max_nodes, wires=wires)
 
 
 def loads(text: str, name: str = "diagram.flow", **options: Any) -> Diagram:

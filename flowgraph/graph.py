@@ -1,4 +1,4 @@
-"""The IR: frozen nodes in a networkx MultiDiGraph.
+"""The IR: frozen nodes, and a networkx MultiDiGraph of them.
 
 A node is one operation applied to other nodes. Assumes of an operation only what the
 protocol `Operation` says. Promises: nodes are kept in an order in which every operand comes
@@ -6,10 +6,15 @@ before its users (the order of insertion); an edge runs from operand to user and
 the operand's slot, so `f(x, x)` has two edges; a finished graph is never changed, passes
 build new ones. A graph is closed: every outside value is one of its inputs, targets or
 params, which is what lets a node hold a graph (`call`, `loop`, `scan`).
+
+The operands of the nodes are what is kept. Who uses a value, and the networkx graph, are made
+of them when they are first asked for: most graphs live from one pass to the next.
 """
 
 from __future__ import annotations
 
+import operator
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -122,8 +127,13 @@ class Graph:
         self.targets: tuple[str, ...] = ()
         self.params: tuple[str, ...] = ()
         self.results: tuple[Result, ...] = ()
-        self.nx = nx.MultiDiGraph()
         self._nodes: dict[str, Node] = {}
+        self._slots: dict[str, dict[str, int]] | None = None
+        """Of each value that is used its users, in order, each with how many slots it fills of theirs."""
+        self._asked: tuple[tuple[Result, ...], Counter[str]] | None = None
+        """The results, and how many of them each value is."""
+        self._nx: nx.MultiDiGraph | None = None
+        self._buffers: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -140,19 +150,48 @@ class Graph:
     def operands(self, node: Node) -> list[Node]:
         return [self._nodes[name] for name in node.operands]
 
+    @property
+    def nx(self) -> nx.MultiDiGraph:
+        """The nodes as a frozen networkx graph, in order, each with its `node`; made when first asked for."""
+        if self._nx is None:
+            self._nx = nx.MultiDiGraph()
+            self._nx.add_nodes_from((name, {"node": node}) for name, node in self._nodes.items())
+            self._nx.add_edges_from(
+                (operand, node.name, slot) for node in self for slot, operand in enumerate(node.operands)
+            )
+            nx.freeze(self._nx)
+        return self._nx
+
     def users(self, name: str) -> list[Node]:
         """The nodes that use a value, each once, in order of insertion."""
-        return [self._nodes[user] for user in self.nx.succ[name]]
+        return [self._nodes[user] for user in self._users().get(name, ())]
 
     @property
     def buffers(self) -> tuple[str, ...]:
         """The arrays that layers keep up by themselves."""
-        return tuple(node.name for node in self if node.op.name == "buffer")
+        if self._buffers is None:
+            self._buffers = tuple(node.name for node in self if node.op.name == "buffer")
+        return self._buffers
 
     def use_count(self, name: str) -> int:
         """How many operand slots and results a value fills."""
-        slots = sum(len(keys) for keys in self.nx.succ[name].values())
-        return slots + sum(1 for r in self.results if r.node == name)
+        if self._asked is None or self._asked[0] is not self.results:
+            self._asked = (self.results, Counter(r.node for r in self.results))
+        users = self._users().get(name)
+        return (sum(users.values()) if users else 0) + self._asked[1][name]
+
+    def _users(self) -> dict[str, dict[str, int]]:
+        if self._slots is None:
+            self._slots = {}
+            for node in self:
+                self._note(node, self._slots)
+        return self._slots
+
+    def _note(self, node: Node, slots: dict[str, dict[str, int]]) -> None:
+        """Note a node with the values that it uses."""
+        for operand in node.operands:
+            users = slots.setdefault(operand, {})
+            users[node.name] = users.get(node.name, 0) + 1
 
     def results_of(self, role: str) -> list[Result]:
         return [r for r in self.results if r.role == role]
@@ -189,9 +228,9 @@ class Graph:
             if operand not in self._nodes:
                 raise InternalError(f"node {node.name} uses {operand} before its definition")
         self._nodes[node.name] = node
-        self.nx.add_node(node.name, node=node)
-        for slot, operand in enumerate(node.operands):
-            self.nx.add_edge(operand, node.name, key=slot)
+        self._nx = self._buffers = None
+        if self._slots is not None:
+            self._note(node, self._slots)
 
     @property
     def last(self) -> str:
@@ -201,14 +240,17 @@ class Graph:
     def pop_last(self) -> Node:
         """Take back the node just added, which nothing uses yet; for builders only."""
         name, node = self._nodes.popitem()
-        self.nx.remove_node(name)
+        self._nx = self._buffers = None
+        if self._slots is not None:
+            for operand in set(node.operands):
+                del self._slots[operand][name]
         return node
 
     def set_hint(self, name: str, hint: str) -> None:
         """Give a node of an unfinished graph a name of the diagram's; for builders only."""
         node = renamed(self._nodes[name], hint=hint)
         self._nodes[name] = node
-        self.nx.nodes[name]["node"] = node
+        self._nx = None
 
     def close(
         self,
@@ -220,7 +262,6 @@ class Graph:
         """Say what goes in and what comes out; returns the graph, now finished."""
         self.inputs, self.targets, self.params = tuple(inputs), tuple(targets), tuple(params)
         self.results = tuple(results)
-        nx.freeze(self.nx)
         return self
 
 
@@ -233,11 +274,18 @@ def with_subgraphs(graph: Graph) -> list[Graph]:
 
 
 def rebuild(graph: Graph, nodes: Iterable[Node], results: Iterable[Result] | None = None) -> Graph:
-    """The graph with other nodes between the same inputs and results."""
+    """The graph with other nodes between the same inputs and results; itself where they are its own."""
     out = graph.like()
     for node in nodes:
         out.add(node)
-    return out.close(graph.inputs, graph.targets, graph.params, graph.results if results is None else results)
+    return closed_like(out, graph, results)
+
+
+def closed_like(out: Graph, graph: Graph, results: Iterable[Result] | None = None) -> Graph:
+    """Finish a graph with the inputs of the one it was made of: that one itself where nothing is new."""
+    results = graph.results if results is None else tuple(results)
+    is_same = len(out) == len(graph) and all(map(operator.is_, out, graph)) and results == graph.results
+    return graph if is_same else out.close(graph.inputs, graph.targets, graph.params, results)
 
 
 class Builder:
@@ -275,18 +323,18 @@ class Builder:
         return unique
 
 
-def verify(graph: Graph, *, typed: bool | None = None) -> None:
+def verify(graph: Graph, *, typed: bool | None = None, before: Graph | None = None) -> None:
     """Check every promise of the IR. Raises InternalError, since a user cannot break one.
 
     typed: whether every node must carry the type that its operation gives; None asks it of
-    the nodes that carry one.
+    the nodes that carry one. before: a graph that was verified in the same way; an operation
+    that the node of a name had there already, on operands of the same types, is not asked again.
     """
     seen: set[str] = set()
+    known = {} if before is None else before._nodes
     for node in graph:
-        _verify_node(graph, node, seen, typed)
+        _verify_node(graph, node, seen, typed, known)
         seen.add(node.name)
-    if list(graph.nx.nodes) != list(graph._nodes):
-        raise InternalError(f"graph {graph.name}: networkx and the node table disagree")
     for role, names in (
         ("input", graph.inputs),
         ("target", graph.targets),
@@ -300,21 +348,26 @@ def verify(graph: Graph, *, typed: bool | None = None) -> None:
             raise InternalError(f"graph {graph.name}: result {result.label} has no node")
 
 
-def _verify_node(graph: Graph, node: Node, seen: set[str], typed: bool | None) -> None:
+def _verify_node(
+    graph: Graph, node: Node, seen: set[str], typed: bool | None, known: dict[str, Node]
+) -> None:
     """Check one node; written as plain loops, since every pass pays for it at every node."""
     name, op, operands = node.name, node.op, node.operands
+    for operand in operands:
+        if operand not in seen:
+            raise _broken(graph, node, "an operand comes after its user or is missing")
+    old = known.get(name)
+    if old is not None and old.op is op and old.type is node.type and len(old.operands) == len(operands):
+        for operand, same in zip(operands, old.operands, strict=True):
+            type, had = graph._nodes[operand].type, known[same].type
+            if type is not had and type != had:
+                break
+        else:
+            return
     if not (is_identifier(name) or is_identifier(name.replace(".", "_"))):
         raise _broken(graph, node, "not a name")
     if not op.accepts(len(operands)):
         raise _broken(graph, node, f"{op.name} does not take {len(operands)} operands")
-    edges = graph.nx.pred[name]
-    for slot, operand in enumerate(operands):
-        if operand not in seen:
-            raise _broken(graph, node, "an operand comes after its user or is missing")
-        if slot not in edges[operand]:
-            raise _broken(graph, node, "edges and operands disagree")
-    if len(edges) != len(operands) and sum(map(len, edges.values())) != len(operands):
-        raise _broken(graph, node, "edges and operands disagree")
     for inner in op.subgraphs():
         verify(inner, typed=typed)
     if node.type is None:

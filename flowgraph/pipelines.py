@@ -10,18 +10,24 @@ from dataclasses import replace
 from .passes.autodiff import Jvp, Vjp
 from .passes.base import Pass, Pipeline
 from .passes.batch import Batch
+from .passes.biases import Biases
 from .passes.cancel import Cancel
+from .passes.columns import Columns
 from .passes.cse import Cse
 from .passes.dce import Dce
 from .passes.fold import Fold
 from .passes.inline import Inline
 from .passes.inside import Inside
 from .passes.keep import Keep
+from .passes.linear_model import LinearModel
 from .passes.packing import Packing
 from .passes.per_example import PerExample
 from .passes.pick import Pick
+from .passes.powers import Powers
 from .passes.signs import Signs
+from .passes.simpler import Simpler
 from .passes.simplify import Simplify
+from .passes.slices import Slices
 from .passes.split_sums import SplitSums
 from .passes.tile import Tile
 from .passes.updates import Updates
@@ -107,3 +113,15 @@ def derivative_pipeline(level: int, function: str, *, rounds: bool = False, pack
         return Pipeline((*before, *differentiate, *again, *batch, *tidy, *within(SplitSums())))
     before = (*_vectorised(packed), *batch, *tidy)
     return Pipeline((*before, *differentiate, *again, *within(SplitSums())))
+
+
+def fast_pipeline() -> Pipeline:
+    """The passes from a typed graph to what the Trainer of level 2 is planned from."""
+    tidy = within(*TIDY)
+    before = (*_vectorised(True), LinearModel(), Batch(), Inline(), *tidy, Biases())
+    differentiate = tuple(replace(p, tidy=TIDY) if isinstance(p, Vjp) else p for p in DERIVED["loss_and_grad"])
+    after = (Dce(), *within(Fold()), *tidy, Slices(), Columns())
+    return Pipeline((*before, *differentiate, *after, Simpler(), Powers(), *TIDY, *LAST))
+
+
+LAST: tuple[Pass, ...] = (Cse(), Cancel(), Simplify(), Dce())

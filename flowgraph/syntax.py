@@ -334,6 +334,17 @@ class WireStmt(Tree):
 
 
 @dataclass(slots=True, eq=False, repr=False)
+class WiresStmt(Tree):
+    """`wires W from "edges.csv"`: the wires that a table lists, W their weights."""
+
+    name: str
+    path: str
+    name_span: Span = _span()
+    path_span: Span = _span()
+    span: Span = _span()
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class EquationStmt(Tree):
     """`z = W @ h`, or `a, b = split(x, 2)`."""
 
@@ -470,6 +481,7 @@ Stmt: TypeAlias = (
     | ParamStmt
     | NodeStmt
     | WireStmt
+    | WiresStmt
     | EquationStmt
     | LayerStmt
     | OutputStmt

@@ -22,8 +22,9 @@ LEVELS = [
     {"pipelines", "run"},
     {"explain", "draw"},
     {"diff", "verify", "train"},
-    {"stages", "display"},
+    {"stages", "display", "reading"},
     {"diagram"},
+    {"bench"},
     {"cli", "__init__"},
     {"__main__", "notebook"},
 ]

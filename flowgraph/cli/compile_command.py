@@ -25,7 +25,7 @@ def _names(ctx: click.Context, param: click.Parameter, given: str | None) -> lis
 @click.option(
     "-O",
     "level",
-    type=click.Choice(["0", "1"]),
+    type=click.Choice(["0", "1", "2"]),
     default="1",
     show_default=True,
     help="0: a statement for every node; 1: simplified.",
@@ -38,6 +38,10 @@ def _names(ctx: click.Context, param: click.Parameter, given: str | None) -> lis
     help="Further functions: jvp, hvp, per_example_grad (numpy), vjp (torch).",
 )
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
+@click.option(
+    "--sparse", type=click.Choice(["numpy", "scipy"]), default="numpy", show_default=True,
+    help="What computes lists of wires in numpy code: numpy alone, or scipy's CSR matrices.",
+)  # fmt: skip
 @click.option(
     "--emit", "stage", type=click.Choice(STAGES), default="code", help="Print a stage instead of the code."
 )
@@ -55,6 +59,7 @@ def command(
     level: str,
     extras: list[str],
     dtype: str,
+    sparse: str,
     stage: str,
     spans: bool,
     check: bool,
@@ -71,10 +76,13 @@ def command(
     if unknown:
         known = ", ".join(EXTRAS[target])
         raise click.UsageError(f"--with {unknown[0]}: the {target} target has {known}")
+    library = "" if sparse == "numpy" else sparse
+    if library and target != "numpy":
+        raise click.UsageError("--sparse scipy is for the numpy target")
     diagram = load(file, settings=settings, max_nodes=max_nodes)
     output.diagnostics(diagram.warnings)
     if stage == "code":
-        text = diagram.compile(target, level=int(level), dtype=dtype, extras=extras)
+        text = diagram.compile(target, level=int(level), dtype=dtype, extras=extras, sparse=library)
     else:
         text = diagram.stage(stage, level=int(level), spans=spans)
     if out is None or out == "-":

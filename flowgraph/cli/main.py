@@ -29,6 +29,7 @@ COMMANDS = {
     "verify": "Compare simulator, numpy, PyTorch and central differences.",
     "draw": "Draw a file: circles and arrows, layers and blocks.",
     "explain": "Print the equations, forward and backward.",
+    "bench": "Time training steps and forward passes, numpy against PyTorch.",
     "diff": "Say what differs between two files, renames recognised.",
     "fmt": "Bring files into the canonical form.",
     "ops": "List the operations, or describe one.",

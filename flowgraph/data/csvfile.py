@@ -51,12 +51,12 @@ def read_csv(
     except OSError as error:
         report_unusable(found, str(path), str(error), span, "save it as comma-separated text")
     except UnicodeDecodeError:
-        why = f"line {_undecodable(path)} is not UTF-8"
+        why = f"line {undecodable(path)} is not UTF-8"
         report_unusable(found, str(path), why, span, "save it as UTF-8 text")
     return None
 
 
-def _undecodable(path: Path) -> int:
+def undecodable(path: Path) -> int:
     """The number of the first line that is not UTF-8."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
@@ -131,7 +131,7 @@ class _Csv:
     def _header_cure(self) -> str:
         if len(self.header) == 1 and any(c in self.header[0] for c in ";\t"):
             return "separate the columns by commas"
-        if all(_number(name) is not None for name in self.header):
+        if all(number_in(name) is not None for name in self.header):
             return "the first line must name the columns"
         return ""
 
@@ -177,7 +177,7 @@ class _Csv:
         whole = column.type.elem.kind in ("int", "bool")
         if not whole and (array := _real_block(rows, places)) is not None:
             return [array]
-        read = _whole if whole else _any_number if self.allow_nan else _number
+        read = _whole if whole else _any_number if self.allow_nan else number_in
         numbers: list[Any] = []
         for number, row in enumerate(rows):
             for place in places:
@@ -257,7 +257,7 @@ def _real_block(rows: list[list[str]], places: list[int]) -> np.ndarray | None:
     return array if np.isfinite(array).all() else None
 
 
-def _number(text: str) -> float | None:
+def number_in(text: str) -> float | None:
     """A finite number, or None. Python's `1_000` is not one."""
     try:
         value = float(text)
@@ -268,7 +268,7 @@ def _number(text: str) -> float | None:
 
 def _any_number(text: str) -> float | None:
     """A number, also nan and the infinities written as such; 1e999 is none."""
-    return float(text) if says_not_finite(text) else _number(text)
+    return float(text) if says_not_finite(text) else number_in(text)
 
 
 def _whole(text: str) -> int | None:
@@ -276,11 +276,11 @@ def _whole(text: str) -> int | None:
     text = text.strip()
     if text.lower() in ("true", "false"):
         return int(text.lower() == "true")
-    value = _number(text)
+    value = number_in(text)
     if value is None or not value.is_integer():
         return None
     digits = text.lstrip("+-")
     return int(text) if digits.isdigit() and digits.isascii() and len(digits) < 20 else int(value)
 
 
-__all__ = ["read_csv"]
+__all__ = ["number_in", "read_csv", "undecodable"]

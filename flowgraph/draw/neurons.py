@@ -264,9 +264,19 @@ class _Finder:
             if node.op.name != "weighted_sum":
                 continue
             for operand in self.graph.operands(node):
-                for each in (operand, *self.graph.operands(operand)):
+                for each in (operand, *self._behind(operand)):
                     if self._is_leaf(each) and each.name not in self.params and length(each) is not None:
                         found.add(each.name)
+        return found
+
+    def _behind(self, operand: Node) -> list[Node]:
+        """What a term of an excitation is made of; of a list of wires, what its sources are."""
+        found = self.graph.operands(operand)
+        if operand.op.name == "index":
+            operand = found[0]
+        if operand.op.name == "wired":
+            sources = self.graph[operand.operands[1]]
+            return [*found, sources, *self.graph.operands(sources)]
         return found
 
     def _settle_leaves(self) -> None:

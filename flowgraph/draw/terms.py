@@ -183,6 +183,34 @@ class Terms:
         else:
             raise NotAffine
 
+    def _listed(self, node: Node, part: _Part) -> Iterator[_Part | Term]:
+        """The wires of a table that end in one circle. Raises NotAffine where layers are elided."""
+        param, places = self._table(self.graph[node.operands[0]])
+        sources = self.graph[node.operands[1]]
+        layers = self.graph.operands(sources) if is_route(sources) else [sources]
+        if any(len(self.shown(layer)) < (length(layer) or 0) for layer in layers):
+            raise NotAffine
+        for wire in np.flatnonzero(node.op.target.data == (part.entry or 0)).tolist():
+            index = (int(places[wire]),)
+            yield self._through(sources, int(node.op.source.data[wire]), part.number, param, index)
+
+    def _table(self, weights: Node) -> tuple[str, np.ndarray]:
+        """The parameter that some weights are a part of, and their places in it. Raises NotAffine."""
+        places = np.arange(length(weights) or 0)
+        while weights.name not in self.params:
+            self.opened[weights.name] = None
+            if weights.op.name == "item":
+                split = self.graph[weights.operands[0]]
+                places = places + sum(int(size.value or 0) for size in split.op.parts[: weights.op.index])
+                self.opened[split.name] = None
+                weights = self.graph[split.operands[0]]
+            elif weights.op.name == "rearrange":
+                places = weights.op.order.data[places]
+                weights = self.graph[weights.operands[0]]
+            else:
+                raise NotAffine
+        return weights.name, places
+
     def _total(self, node: Node, part: _Part) -> Iterator[_Part | Term]:
         """The sum over a layer, which a wire with one number for a whole layer makes."""
         vector = self.graph[node.operands[0]]
@@ -258,6 +286,7 @@ _READERS: dict[str, Callable[[Terms, Node, _Part], Iterator[_Part | Term]]] = {
     "div": Terms._divided,
     "mul": Terms._product,
     "matmul": Terms._matmul,
+    "wired": Terms._listed,
     "linear": Terms._linear,
     "sum": Terms._total,
     "index": Terms._entry_of,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..graph import Graph
+from ..passes.engines import Engines
+from ..passes.functions import Functions
+from ..passes.inside import Inside
 from .module import Header, with_names
 from .modules import CannotHold
 from .numpy import emit_numpy
@@ -21,6 +24,11 @@ def emit(
     packed. Raises CannotHold where calls of blocks must be dissolved first.
     """
     derived = derived or {}
+    if header.target == "torch" and header.level > 0:
+        graph = Inside(Functions()).run(graph)
+    if header.sparse:
+        engines = Inside(Engines(header.sparse))
+        graph, derived = engines.run(graph), {f: engines.run(g) for f, g in derived.items()}
     header = with_names(header, [graph, *derived.values()], named or graph)
     return (emit_numpy if header.target == "numpy" else emit_torch)(graph, header, derived, named or graph)
 

@@ -15,6 +15,7 @@ from typing import Any
 from ..graph import Graph, Node
 from ..naming import Namer
 from ..ops.scan import Scan
+from ..ops.table import Table
 from ..types import Dim, TensorType, TupleType
 from . import source
 from .comments import Comments, suggestion
@@ -54,6 +55,8 @@ class Target:
     """Whether arrays may be filled entry by entry: not where autograd looks on."""
     wrap: Callable[[ast.expr], ast.expr] | None = None
     """Gives a bare number the floating dtype, where all operands of an operation are numbers."""
+    table: Callable[[Table, str], ast.expr] | None = None
+    """What stands for a table of an operation, given a name to call it by."""
 
 
 @dataclass
@@ -342,8 +345,17 @@ class Body:
             self.helpers[helper_name(form)] = form
         operands = self._typed(node, form, operands)
         return instantiate(
-            node.op, form, operands, self.target.module, self.target.real, self._sizes, self.renamed
-        )
+            node.op, form, operands, self.target.module, self.target.real, self._sizes, self.renamed,
+            self._tables(node),
+        )  # fmt: skip
+
+    def _tables(self, node: Node) -> dict[str, ast.expr]:
+        """What stands for the tables of a node's operation, by their names in its form."""
+        types = [self.graph[o].type for o in node.operands]
+        tables = node.op.tables(self.target.key, types)
+        assert self.target.table is not None or not tables
+        hint = node.hint or suggestion(self.graph, node, self.variables)
+        return {title: self.target.table(t, f"{hint}_{title}") for title, t in tables.items()}  # type: ignore[misc]
 
     def _typed(self, node: Node, form: Any, operands: list[ast.expr]) -> list[ast.expr]:
         """Make arrays of bare numbers where a function takes none, and where all operands are numbers.

@@ -18,6 +18,7 @@ from ..types import TensorType
 from . import source
 from .module import shape_items
 from .rounds import loop_path, loops_of
+from .tables import Tables
 from .template import call, helper_name, instantiate_form, joined, name
 
 
@@ -87,9 +88,12 @@ def _rounds(params: Sequence[Node], path: str, count: int) -> _Run | None:
 
 class FirstValues:
     """Writes them. real: the dtype of the module. helpers: collects the functions it must contain. named: a
-    graph with the diagram's own params."""
+    graph with the diagram's own params. tables: collects long arrays."""
 
-    def __init__(self, graph: Graph, real: str, helpers: dict[str, Any], named: Graph) -> None:
+    def __init__(
+        self, graph: Graph, real: str, helpers: dict[str, Any], named: Graph, tables: Tables
+    ) -> None:
+        self.arrays = tables
         self.graph, self.real, self.helpers = named, real, helpers
         self.runs = _runs(named, {loop_path(graph, node): node.op.count for node in loops_of(graph)})
         namer = Namer([*CODE_NAMES, *(n for n, _ in graph.constants)])
@@ -182,6 +186,8 @@ class FirstValues:
         init = param.op.init
         form = type(init).numpy
         bound = {"rng": call("rng", title), "shape": self._shape(param.type)}
+        if init.name == "given" and init.value.is_long:
+            bound["value"] = self.arrays.array(init.value, "real", f"{param.hint}_first")
         if not isinstance(form, str):
             self.helpers.setdefault(helper_name(form), form)
         return instantiate_form(form, bound, init.values, "np", self.real)

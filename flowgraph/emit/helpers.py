@@ -21,6 +21,9 @@ from .template import helper_name
 
 Function = Callable[..., Any]
 
+STANDARD = ("base64", "copy", "math", "zlib")
+"""Modules of Python's own that helpers use."""
+
 
 def with_callees(functions: Iterable[Function]) -> list[Function]:
     """The functions and all functions of `flowgraph.ops` that they call, callers first."""
@@ -62,9 +65,9 @@ def _source(function: Function) -> str:
 
 
 def modules_used(functions: Iterable[Function]) -> set[str]:
-    """Which of `np`, `torch`, `F`, `math` the functions mention."""
+    """Which of the modules that emitted code may import the functions mention."""
     names = {n.id for f in functions for n in ast.walk(_tree(f)) if isinstance(n, ast.Name)}
-    return names & {"np", "torch", "F", "math"}
+    return names & {"np", "torch", "F", *STANDARD, "sparse"}
 
 
 def paste(function: Function, rename: Mapping[str, str]) -> list[str]:

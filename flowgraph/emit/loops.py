@@ -27,6 +27,22 @@ FRESH = ("zeros", "zeros_like")
 DTYPES = {"int": "int64", "class": "int64", "bool": "bool"}
 
 
+def wanted_results(body: Body, node: Node) -> dict[int, list[Node]]:
+    """The nodes that take each result of a scan which is needed, by its place."""
+    if isinstance(node.type, TensorType):
+        return {0: [node]}
+    items = [u for u in body.graph.users(node.name) if body.is_needed(u.name)]
+    return {i: [u for u in items if u.op.index == i] for i in sorted({u.op.index for u in items})}
+
+
+def title_of(body: Body, taker: Node) -> str:
+    """A name for a result that the diagram does not name: that of its node, where it says something."""
+    given = taker.name.rstrip("0123456789").rstrip("_")
+    if given not in ("item", "scan"):
+        return taker.name
+    return suggestion(body.graph, taker, body.variables)
+
+
 def write_scan(body: Body, node: Node) -> None:
     """Write the loop of a scan; the variables of its results are known to the body afterwards."""
     _Loop(body, node).write()
@@ -40,17 +56,9 @@ class _Loop:
         self.inner = body.inside(node)
         if node.of is not None:
             self.inner.comments.of = body.comments.loops.get(node.of)
-        self.wanted = self._wanted()
-        """The nodes that take each result which is needed, by its place."""
+        self.wanted = wanted_results(body, node)
         self.outputs: dict[int, ast.Name] = {}
         self.states: list[str] = []
-
-    def _wanted(self) -> dict[int, list[Node]]:
-        body, node = self.body, self.node
-        if isinstance(node.type, TensorType):
-            return {0: [node]}
-        items = [u for u in body.graph.users(node.name) if body.is_needed(u.name)]
-        return {i: [u for u in items if u.op.index == i] for i in sorted({u.op.index for u in items})}
 
     # -- the loop
 
@@ -115,20 +123,13 @@ class _Loop:
             takers = self.wanted.get(place, [])
             if not takers:
                 continue
-            title = next((n.hint for n in takers if n.hint is not None), self._title(takers[0]))
+            title = next((n.hint for n in takers if n.hint is not None), title_of(body, takers[0]))
             variable = name(body.namer.variable(title))
             self.outputs[place] = variable
             for taker in takers:
                 body.variables[taker.name] = variable
             value = self._empty(place) if self.fills else ast.List([], ast.Load())
             body.lines += source.assign(variable.id, value, depth=body.depth)
-
-    def _title(self, taker: Node) -> str:
-        """A name for a result that the diagram does not name: that of its node, where it says something."""
-        given = taker.name.rstrip("0123456789").rstrip("_")
-        if given not in ("item", "scan"):
-            return taker.name
-        return suggestion(self.body.graph, taker, self.body.variables)
 
     def _type(self, place: int) -> TensorType:
         """The type of a sequence of results."""

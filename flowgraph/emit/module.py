@@ -38,6 +38,8 @@ class Header:
     target: str
     level: int = 1
     dtype: str = "float32"
+    sparse: str = ""
+    """The library that computes lists of wires, if it is another than the target's."""
     renamed: Mapping[str, str] = field(default_factory=dict)
     """Helpers whose name an argument takes, and what they are called instead."""
     helper_names: frozenset[str] = frozenset()
@@ -60,9 +62,13 @@ def with_names(header: Header, graphs: Sequence[Graph], named: Graph) -> Header:
             forms.append(draw_key)
         if node.op.name in (*GIVEN, "const", "training", "key") or node.op.subgraphs():
             continue
-        form = node.op.form(header.target, [each[o].type for o in node.operands])
+        types = [each[o].type for o in node.operands]
+        if header.target == "torch" and node.op.torch_along is not None:
+            forms.append(node.op.torch_along)
+        form = node.op.form(header.target, types)
         if not isinstance(form, str):
             forms.append(form)
+        forms += [t.build for t in node.op.tables(header.target, types).values() if t.build is not None]
     for param in named.params:
         form = type(named[param].op.init).numpy
         if not isinstance(form, str):
@@ -71,7 +77,7 @@ def with_names(header: Header, graphs: Sequence[Graph], named: Graph) -> Header:
         forms += NAME_KEEPERS
     if any(graph[p].op.parts for p in graph.params):
         forms += [pack, unpack] if header.target == "numpy" else PACK_KEEPERS
-    names = [helper_name(f) for f in with_callees(forms)]
+    names = [helper_name(f) for f in with_callees(forms)] + ["unpacked"]
     taken = {str(graph[i].hint) for i in (*graph.inputs, *graph.targets)}
     taken |= {str(n.hint) for n in graph if n.op.name == "const" and n.type.shape}
     renamed = {n: f"{n}_" for n in names if n in taken}
@@ -84,6 +90,7 @@ def docstring(header: Header, graph: Graph) -> str:
     how = f"target {header.target}, -O{header.level}" + (
         f", {header.dtype}" if header.dtype != "float32" else ""
     )
+    how += f", sparse {header.sparse}" if header.sparse else ""
     made = f"Compiled from {comment_text(header.source)} by flowc {header.version} ({how})."
     return f'"""{docstring_text(title)}\n\n{docstring_text(made)}\n"""'
 

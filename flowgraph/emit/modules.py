@@ -16,6 +16,7 @@ from ..naming import CODE_NAMES, Namer, class_name
 from ..ops.ambient import OF_KEY, Key
 from ..text import print_graph
 from ..types import KEY
+from .tables import Tables
 
 HOLDERS = ("call", "loop")
 
@@ -26,6 +27,7 @@ class Modules:
     name, inner ones first."""
 
     names: Namer
+    tables: Tables
     reserved: frozenset[str] = frozenset()
     """What no argument may be called."""
     classes: dict[str, str] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from . import source
 from .body import Target
 from .comments import shape_note
 from .first_values import FirstValues
-from .helpers import modules_used, paste, with_callees
+from .helpers import STANDARD, modules_used, paste, with_callees
 from .modes import Modes, bind_modes
 from .module import (
     Header,
@@ -34,9 +34,12 @@ from .module import (
     takes,
 )
 from .numpy_body import NumpyBody
+from .planned.body import PlannedBody
+from .planned.write import planned_trainer
 from .packs import pack, packed_lines, packed_params, unpack
 from .rounds import Rounds
 from .schedule import schedule_forms
+from .tables import Tables
 from .template import attribute, call, helper_name, literal, name, sum_of
 from .trainer import write_trainer
 
@@ -63,12 +66,15 @@ class _Module:
         self.header = header
         self.real = DTYPES[header.dtype]
         self.helpers: dict[str, Any] = {}
-        self.target = Target("numpy", "np", self.real, wrap=lambda value: call(self.real, value))
+        self.tables = Tables("numpy", self.real, self.helpers, header.renamed)
+        self.target = Target(
+            "numpy", "np", self.real, wrap=lambda value: call(self.real, value), table=self.tables.of
+        )
         self.constants = arrays_at_head(graph, Namer(CODE_NAMES))
         self.reserved = set(CODE_NAMES) | set(self.constants.values()) | set(header.helper_names)
         self.modes = Modes.of([graph, *derived.values()])
         inputs = [str(graph[i].hint) for i in takes(graph, targets=True)]
-        self.first = FirstValues(graph, self.real, self.helpers, named)
+        self.first = FirstValues(graph, self.real, self.helpers, named, self.tables)
         self.reserved.update(self.first.tables.values())
         graphs = [graph, *derived.values()]
         self.rounds = Rounds(graphs, [*self.reserved, *inputs], self.first.tables, shares=header.level > 0)
@@ -87,13 +93,16 @@ class _Module:
             "per_example_grad": self._per_example_grad,
         }
         for function, graph in self.derived.items():
+            if function not in writers:
+                continue  # the Trainer's, which is written below
             parts += self.rounds.before(writers[function](graph))
         if self.graph.results_of("metric"):
             parts += self.rounds.before(self._metrics())
         if self.header.training is not None:
-            parts.append(self._trainer())
+            parts += self._planned_trainer() if "trainer" in self.derived else [self._trainer()]
         functions = with_callees([*self.helpers.values(), *schedule_forms(self.header.training)])
         parts += [paste(f, self.header.renamed) for f in functions]
+        parts.append(self.tables.lines())
         head = [docstring(self.header, self.graph), *self._imports(functions)]
         constants = self._constants()
         if constants:
@@ -101,8 +110,10 @@ class _Module:
         return join(head, parts)
 
     def _imports(self, functions: list[Any]) -> list[str]:
-        lines = ["", "import numpy as np"]
-        return ["", "import math", *lines] if "math" in modules_used(functions) else lines
+        used = modules_used(functions)
+        own = [f"import {module}" for module in STANDARD if module in used]
+        scipy = ["from scipy import sparse"] if "sparse" in used else []
+        return [*(["", *own] if own else []), "", "import numpy as np", *scipy]
 
     # -- the head
 
@@ -110,23 +121,32 @@ class _Module:
         lines = [f"{n} = {v}" for n, v in self.graph.constants]
         for node, variable in self.constants.items():
             array = self.graph[node]
+            if array.op.value.is_long:
+                continue  # it stands at the end
             dtype = {"real": self.real, "int": "np.int64", "bool": "bool"}[array.type.elem.kind]
             value = call("np.array", source_list(array.op.value), dtype=attribute(dtype))
             lines += source.assign(variable, value, depth=0)
         return lines
 
+    def _constant(self, node: str, variable: str) -> ast.expr:
+        """What stands for a literal array in functions."""
+        array = self.graph[node]
+        if not array.op.value.is_long:
+            return name(variable)
+        return self.tables.array(array.op.value, array.type.elem.kind, variable)
+
     # -- functions
 
-    def _body(self, graph: Graph | None = None) -> NumpyBody:
+    def _body(self, graph: Graph | None = None, kind: type[NumpyBody] = NumpyBody) -> NumpyBody:
         namer = Namer(self.reserved)
         for argument in takes(self.graph, targets=True):
             namer.reserve(self.graph[argument].hint or argument)
         graph = graph or self.graph
-        made = NumpyBody(
+        made = kind(
             graph, self.target, self.header.level, namer, self.helpers, renamed=self.header.renamed
         )
         body = made.begin(self.rounds)
-        body.variables.update({n: name(v) for n, v in self.constants.items()})
+        body.variables.update({n: self._constant(n, v) for n, v in self.constants.items()})
         return body
 
     def _function(
@@ -381,6 +401,19 @@ class _Module:
         given = takes(self.graph, targets=True)
         doc = "Return the mean of each metric."
         return self._function("metrics", doc, given, [m.node for m in metrics], finish, cut=True)
+
+    def _planned_trainer(self) -> list[list[str]]:
+        graph = self.derived["trainer"]
+        body = self._body(graph, PlannedBody)
+        assert isinstance(body, PlannedBody)
+        given = takes(self.graph, targets=True)
+        for argument in given:
+            body.variables[argument] = name(str(graph[argument].hint))
+        named = [str(self.first.graph[p].hint) for p in self.first.graph.params]
+        tables = {tuple(self.graph[p].op.parts): f'PACKED["{self.graph[p].hint}"]' for p in self.packed}
+        convert = self._convert(given, depth=2)
+        trainer, views = planned_trainer(graph, self.header, body, self.modes, convert, named, tables)
+        return [trainer, views]
 
     def _trainer(self) -> list[str]:
         given = takes(self.graph, targets=True)

@@ -8,6 +8,7 @@ so no emitted parenthesis can be wrong and no file needs formatting afterwards.
 from __future__ import annotations
 
 import ast
+from typing import Any
 
 from ..errors import InternalError
 
@@ -354,6 +355,27 @@ def _terms(value: ast.expr) -> list[str]:
 
 def _check(flat: str, value: ast.expr) -> None:
     """Hold the text against its tree: printing must never change a meaning."""
-    again = ast.parse(flat, mode="eval").body
-    if ast.dump(again) != ast.dump(ast.fix_missing_locations(value)):
+    if not _is_same(ast.parse(flat, mode="eval").body, value):
         raise InternalError(f"printed expression reads differently: {flat}")
+
+
+def _is_same(a: Any, b: Any) -> bool:
+    """Whether two trees are the same but for their places in a text."""
+    pairs = [(a, b)]
+    while pairs:
+        a, b = pairs.pop()
+        kind = type(a)
+        if kind is not type(b):
+            return False
+        if kind is ast.Name:
+            if a.id != b.id:
+                return False
+        elif kind is list:
+            if len(a) != len(b):
+                return False
+            pairs += zip(a, b, strict=True)
+        elif isinstance(a, ast.AST):
+            pairs += [(getattr(a, field, None), getattr(b, field, None)) for field in a._fields]
+        elif a is not b and repr(a) != repr(b):  # which tells 0.0 from -0.0, and nan equals itself
+            return False
+    return True

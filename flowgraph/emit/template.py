@@ -155,13 +155,14 @@ def instantiate(
     real: str,
     sizes: Sizes,
     renamed: Mapping[str, str],
+    tables: Mapping[str, ast.expr] | None = None,
 ) -> ast.expr:
     """An operation's form with operands and attrs in place.
 
     module: "np" or "torch", for infinities. real: the floating dtype, as `np.float32`.
-    renamed: helpers that have another name in this module.
+    renamed: helpers that have another name in this module. tables: what stands for the operation's.
     """
-    bound = bind_operands(op, operands)
+    bound = bind_operands(op, operands) | dict(tables or {})
     attrs = op.bindings() | {a.name: _axes(getattr(op, a.name)) for a in op.attrs if a.kind == "Axes"}
     if not isinstance(form, str):
         made = _helper_call(form, bound, attrs, module, sizes)
@@ -189,13 +190,19 @@ def _helper_call(
 ) -> ast.Call:
     args: list[ast.expr] = []
     keywords: list[ast.keyword] = []
-    for key, parameter in inspect.signature(form).parameters.items():
+    for key, default in _defaults(form).items():
         if key in bound:
             value = bound[key]
             args += value if isinstance(value, list) else [value]
-        elif key in attrs and not same(attrs[key], parameter.default):
+        elif key in attrs and not same(attrs[key], default):
             keywords.append(ast.keyword(key, literal(attrs[key], module, sizes)))
     return ast.Call(name(helper_name(form)), args, keywords)
+
+
+@cache
+def _defaults(form: Any) -> dict[str, Any]:
+    """What a function takes, by name, with what stands for that where it is not given."""
+    return {key: each.default for key, each in inspect.signature(form).parameters.items()}
 
 
 def helper_name(form: Any) -> str:
@@ -207,8 +214,13 @@ def same(value: Any, default: Any) -> bool:
     return type(value) is type(default) and value == default
 
 
-def _copy(node: ast.expr) -> ast.expr:
-    return ast.parse(ast.unparse(node), mode="eval").body
+def _copy(node: Any) -> Any:
+    """A tree that shares no node with another."""
+    if isinstance(node, list):
+        return [_copy(each) for each in node]
+    if not isinstance(node, ast.AST):
+        return node
+    return type(node)(**{field: _copy(getattr(node, field, None)) for field in node._fields})
 
 
 class _Fill(ast.NodeTransformer):

@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from ..graph import Graph
 from ..naming import CODE_NAMES, Namer, class_name
 from . import source
-from .helpers import paste, with_callees
+from .helpers import STANDARD, paste, with_callees
 from .module import Header, bind_size_lines, docstring, entries_of, join, takes
 from .modules import Modules, with_modules
 from .packs import packed_lines
 from .schedule import schedule_forms
+from .tables import Tables
 from .template import call, name, sum_of
-from .torch_class import ClassWriter
+from .torch_class import DTYPES, ClassWriter
 from .torch_steps import write_optimizer, write_step
 
 
@@ -33,7 +34,7 @@ def emit_torch(graph: Graph, header: Header, derived: Mapping[str, Graph], named
     names = Namer(
         [*CODE_NAMES, *header.helper_names, title, f"{title}Loss", *(n for n, _ in graph.constants)]
     )
-    modules = Modules(names, header.helper_names)
+    modules = Modules(names, Tables("torch", DTYPES[header.dtype], {}, header.renamed), header.helper_names)
     return _Module(with_modules(graph, modules), header, title, modules, derived, named).text()
 
 
@@ -47,7 +48,7 @@ class _Module(ClassWriter):
         derived: Mapping[str, Graph],
         named: Graph,
     ) -> None:
-        super().__init__(graph, header, title, modules, {}, named)
+        super().__init__(graph, header, title, modules, modules.tables.helpers, named)
         self.derived = derived
 
     def text(self) -> str:
@@ -70,6 +71,7 @@ class _Module(ClassWriter):
             parts += [write_optimizer(self.header), write_step(self.header, given)]
         functions = with_callees([*self.helpers.values(), *schedule_forms(self.header.training)])
         parts += [paste(f, self.header.renamed) for f in functions]
+        parts.append(self.tables.lines())
         used = "\n".join(line for part in parts for line in part)
         head = [docstring(self.header, self.graph), *self._imports(used), *self._sizes()]
         return join(head, parts)
@@ -77,8 +79,7 @@ class _Module(ClassWriter):
     def _imports(self, text: str) -> list[str]:
         names = {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name)}
         lines = [""]
-        if "math" in names:
-            lines.append("import math")
+        lines += [f"import {module}" for module in STANDARD if module in names]
         if "OrderedDict" in names:
             lines.append("from collections import OrderedDict")
         if len(lines) > 1:

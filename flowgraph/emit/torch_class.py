@@ -15,6 +15,8 @@ from typing import Any
 from ..graph import Graph, Node
 from ..naming import CODE_NAMES, Namer
 from ..ops.base import Op
+from ..ops.scan import Scan
+from ..ops.table import Table
 from ..types import KEY, TensorType
 from . import source
 from .body import Body, Target, declared_form
@@ -35,6 +37,7 @@ from .module import (
 from .modules import HOLDERS, CannotHold, Modules
 from .packs import PACK_KEEPERS, keep_packed, packed_params
 from .template import attribute, call, helper_name, instantiate, instantiate_form, literal, name
+from .torch_scans import write_along
 
 DTYPES = {"float32": "torch.float32", "float64": "torch.float64"}
 
@@ -65,9 +68,14 @@ class ClassWriter:
         self.attributes = Attributes(str(graph[p].hint) for p in (*graph.params, *graph.buffers))
         self._add_submodules()
         called = partial(self._call, self.layers)
-        self.target = Target("torch", "torch", self.real, call=called, wrap=self._number, fills=False)
+        self.target = Target(
+            "torch", "torch", self.real, call=called, wrap=self._number, fills=False, table=self._table
+        )
         heads = (self.attributes.path(str(graph[p].hint)).partition(".")[0] for p in graph.params)
-        self.constants = arrays_at_head(graph, Namer([*CODE_NAMES, *heads]))
+        attributes = Namer([*CODE_NAMES, *heads])
+        self.constants = arrays_at_head(graph, attributes)
+        self.tables = modules.tables
+        self.places = _tables_in(graph, attributes)
         self.class_name = title
         self.reserved = {*CODE_NAMES, *header.helper_names, *modules.graphs, title}
 
@@ -95,6 +103,10 @@ class ClassWriter:
         about = arguments(self.graph, self.graph.results_of("output")) or "No outputs"
         return [f"class {self.class_name}(nn.Module):", *doc_lines(f"{about}."), "", *body]
 
+    def _table(self, table: Table, hint: str) -> ast.expr:
+        """The attribute that holds a table."""
+        return ast.Attribute(name("self"), self.places[table], ast.Load())
+
     def _number(self, value: ast.expr) -> ast.expr:
         """A number as a tensor, with the dtype and device of an input or a parameter."""
         for argument in self.graph.inputs:
@@ -121,13 +133,24 @@ class ClassWriter:
             lines += self._start(self.graph[started])
         for node, variable in self.constants.items():
             array = self.graph[node]
+            if array.op.value.is_long:
+                lines += self._kept(
+                    variable, self.tables.array(array.op.value, array.type.elem.kind, variable)
+                )
+                continue
             dtype = {"real": self.real, "int": "torch.int64", "bool": "torch.bool"}[array.type.elem.kind]
             numbers = literal(array.op.value.data.tolist(), "torch", lambda d: ast.Constant(d.value))
             value = call("torch.tensor", numbers, dtype=attribute(dtype))
-            register = call("self.register_buffer", ast.Constant(variable), value)
-            register.keywords = [ast.keyword("persistent", ast.Constant(False))]
-            lines += source.expression(register, depth=2)
+            lines += self._kept(variable, value)
+        for table, variable in self.places.items():
+            lines += self._kept(variable, self.tables.of(table, variable))
         return [*lines, *self._names(), *self._packed_names()]
+
+    def _kept(self, variable: str, value: ast.expr) -> list[str]:
+        """The statement that keeps an array as an attribute that goes where the module goes."""
+        register = call("self.register_buffer", ast.Constant(variable), value)
+        register.keywords = [ast.keyword("persistent", ast.Constant(False))]
+        return source.expression(register, depth=2)
 
     def _apart(self) -> list[str]:
         """The parameters and buffers that are in no module."""
@@ -179,6 +202,9 @@ class ClassWriter:
         if init.name in ("zeros", "ones"):
             empty = self._filled(init.name, shape)
             return source.assign(target, call("nn.Parameter", empty), depth=2)
+        if init.name == "given" and init.value.is_long:
+            held = self.tables.array(init.value, "real", f"{node.hint}_first")
+            return source.assign(target, call("nn.Parameter", call(f"{held.id}.clone")), depth=2)
         if init.name == "given":
             numbers = literal(init.value.data.tolist(), "torch", lambda d: ast.Constant(d.value))
             tensor = call("torch.tensor", numbers, dtype=attribute(self.real))
@@ -304,6 +330,21 @@ class ClassWriter:
         return self._method("forward", "", list(self.graph.inputs), [r.node for r in outputs], finish)
 
 
+def _tables_in(graph: Graph, namer: Namer) -> dict[Table, str]:
+    """What the forms of a class read besides, each by the name of its attribute."""
+    found: dict[Table, str] = {}
+    graphs = [graph]
+    for each in graphs:
+        for node in each:
+            if node.op.name not in HOLDERS:
+                graphs += node.op.subgraphs()
+            types = [each[o].type for o in node.operands]
+            for title, table in node.op.tables("torch", types).items():
+                if table not in found:
+                    found[table] = namer.variable(f"{node.hint or node.name}_{title}")
+    return found
+
+
 def module_arguments(op: Op, operands: Sequence[ast.expr]) -> list[ast.expr]:
     """What a module is called with: the operands, or what the operation says of them."""
     if not op.torch_call:
@@ -361,6 +402,10 @@ class TorchBody(Body):
     def _write(self, node: Node, uses: int) -> None:
         if node.op.name == "loop":
             self._loop(node)
+        elif self.level > 0 and isinstance(node.op, Scan) and write_along(self, node):
+            return
+        elif self.level > 0 and node.name == self.last and node.op.group == "losses" and uses == 1:
+            self._pending[node.name] = self._expression(node)
         else:
             super()._write(node, uses)
 
@@ -368,7 +413,7 @@ class TorchBody(Body):
         """`for h in self.h: u = h(u)`: the modules of a list, one after another."""
         count = node.op.round_trip()
         indent = source.INDENT * self.depth
-        given = [self._variable(o) for o in node.operands[count:]]
+        given = [self.variable_of(o) for o in node.operands[count:]]
         labels = [r.label for r in node.op.graph.results]
         going = []
         for label, operand in zip(labels, node.operands, strict=False):
@@ -388,7 +433,7 @@ class TorchBody(Body):
         for item in self.graph.users(node.name):
             self.variables[item.name] = name(going[item.op.index])
 
-    def _variable(self, operand: str) -> ast.expr:
+    def variable_of(self, operand: str) -> ast.expr:
         """A value that a loop uses in every round, computed before it."""
         value = self.take(operand)
         if isinstance(value, (ast.Name, ast.Attribute, ast.Constant)):

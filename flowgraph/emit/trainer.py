@@ -38,23 +38,12 @@ def write_trainer(
     besides. packs: the functions that lay parameters out in arrays, and give them by name, if the
     Trainer keeps them so.
     """
-    writer = _Trainer(header, inputs, real, modes, packs)
-    methods = [
-        writer.init(),
-        writer.views("params", "parameters"),
-        writer.views("buffers", "running statistics") if modes.buffers else [],
-        writer.step(),
-        writer.run(convert),
-        writer.batches() if inputs else [],
-        writer.state(),
-        writer.load_state(),
-        writer.by_name(),
-        writer.update(),
-    ]
-    return [*writer.head(), *(line for method in methods if method for line in ("", *method))]
+    return PlainTrainer(header, inputs, real, modes, packs).lines(convert)
 
 
-class _Trainer:
+class PlainTrainer:
+    """Writes the class whose steps call `loss_and_grad`."""
+
     def __init__(
         self,
         header: Header,
@@ -73,7 +62,28 @@ class _Trainer:
         namer = Namer([*CODE_NAMES, *inputs, "steps", "epochs", "log"])
         self.local = {wanted: namer.unique(wanted) for wanted in LOCALS}
 
-    def head(self) -> list[str]:
+    def lines(self, convert: Sequence[str]) -> list[str]:
+        """The class."""
+        methods = self.methods(convert)
+        return [*self.head(), *(line for method in methods if method for line in ("", *method))]
+
+    def methods(self, convert: Sequence[str]) -> list[list[str]]:
+        """Its methods, each as lines; empty ones are left out."""
+        return [
+            self.init(),
+            self.views("params", "parameters"),
+            self.views("buffers", "running statistics") if self.modes.buffers else [],
+            self.step(),
+            self.run(convert),
+            self.batches() if self.inputs else [],
+            self.state(),
+            self.load_state(),
+            self.by_name(),
+            self.update(),
+        ]
+
+    def about(self) -> list[str]:
+        """What the docstring says besides its title."""
         about = []
         of = "the shuffles and draws" if self.modes.draws else "the shuffles"
         if self.inputs:
@@ -86,6 +96,10 @@ class _Trainer:
             about.append("buffers: running statistics to go on from; a copy of them is kept up.")
         if self.modes.has_mode:
             about.append("train: whether steps are taken in training mode.")
+        return about
+
+    def head(self) -> list[str]:
+        about = self.about()
         title = f"Trains a copy of params by {self.optimiser.title}."
         if not about:
             return ["class Trainer:", f'    """{title}"""']
@@ -104,28 +118,39 @@ class _Trainer:
         if self.modes.has_mode:
             values["train"] = True
         defaults = [_default(n, v) for n, v in values.items()]
+        if self.modes.buffers:
+            defaults.append("buffers=None")
+        return [
+            *source.signature("__init__", ["self", "params", *defaults], depth=1),
+            *self.held(),
+            "        self._t = 0  # steps taken",
+            *(f"        self._{n} = {n}" for n in values),
+        ]
+
+    def held(self) -> list[str]:
+        """The statements of `__init__` that make what is kept."""
         slots = self.optimiser.slots()
         zeros = "{name: np.zeros_like(w) for name, w in self._params.items()}"
         kept = "".join(f', "{slot}": self._{slot}' for slot in slots)
         buffers = []
         if self.modes.buffers:
-            defaults.append("buffers=None")
             kept = f', "buffers": self._buffers{kept}'
-            buffers = [
-                "        buffers = init_buffers() if buffers is None else buffers",
-                "        self._buffers = {",
-                f"            name: np.array(buffers[name], dtype={self.real}) for name in BUFFERS",
-                "        }",
-            ]
+            buffers = self.copied_buffers()
         arrays = ast.parse(f'{{"params": self._params{kept}}}', mode="eval").body
         return [
-            *source.signature("__init__", ["self", "params", *defaults], depth=1),
             *self._copied(),
             *buffers,
             *(f"        self._{slot} = {zeros}" for slot in slots),
             *source.assign("self._arrays", arrays, depth=2),
-            "        self._t = 0  # steps taken",
-            *(f"        self._{n} = {n}" for n in values),
+        ]
+
+    def copied_buffers(self) -> list[str]:
+        """The statements that copy the buffers."""
+        return [
+            "        buffers = init_buffers() if buffers is None else buffers",
+            "        self._buffers = {",
+            f"            name: np.array(buffers[name], dtype={self.real}) for name in BUFFERS",
+            "        }",
         ]
 
     def _copied(self) -> list[str]:
@@ -289,7 +314,7 @@ class _Trainer:
             words.discard("lr")
         lines.append("        self._t += 1")
         lines += ["        " + re.sub(r"= (\w+)$", r"= self._\1", line) for line in before]
-        lines += _unpack([n for n in ("lr", *self.optimiser.used(), "t") if n in words])
+        lines += unpack_lines([n for n in ("lr", *self.optimiser.used(), "t") if n in words])
         if self.header.frozen:
             lines.append("        grads = {n: g for n, g in grads.items() if n not in self._frozen}")
         if self.clip is not None:
@@ -305,8 +330,8 @@ class _Trainer:
         return [*lines, *(f"            {line}" for line in statements)]
 
 
-def _unpack(names: Sequence[str]) -> list[str]:
-    """Hyperparameters as variables, on one line where they fit."""
+def unpack_lines(names: Sequence[str]) -> list[str]:
+    """What a Trainer keeps under these names as variables, on one line where they fit."""
     together = f"        {', '.join(names)} = {', '.join(f'self._{n}' for n in names)}"
     if not names or len(together) <= source.WIDTH:
         return [together] if names else []

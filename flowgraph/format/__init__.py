@@ -199,6 +199,8 @@ def _statement(item: s.Stmt) -> list[Piece]:
             return ["node ", *joined([_indexed(i.name, i.size) for i in items]), *made]
         case s.WireStmt():
             return _wire(item)
+        case s.WiresStmt(name, path):
+            return [f"wires {name} from {quoted(path)}"]
         case s.EquationStmt(targets, value):
             return [*joined([[name.name] for name in targets]), " = ", Part(value)]
         case s.LayerStmt(name, call):

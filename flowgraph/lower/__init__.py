@@ -36,6 +36,7 @@ from ..syntax import (
     TargetStmt,
     TrainStmt,
     UseStmt,
+    WiresStmt,
     WireStmt,
 )
 from .blocks import Returned
@@ -49,16 +50,18 @@ from .results import Results
 from .scope import DEFAULT_MAX_NODES, Scope, TooManyNodes
 from .static import Skip
 from .training import check_frozen, read_data, read_training
+from .wire_tables import ReadEdges
 from .wires import Wires
 
 TOP_ONLY = (
     DiagramStmt, UseStmt, SizeStmt, InputStmt, TargetStmt, OutputStmt, LossStmt, MetricStmt, TrainStmt,
-    DataFileStmt, DataTableStmt, DataMadeStmt, BlockStmt,
+    DataFileStmt, DataTableStmt, DataMadeStmt, BlockStmt, WiresStmt,
 )  # fmt: skip
 """Statements of a file that no body has."""
 
 DECLARED = (
     SizeStmt, ConstStmt, RequireStmt, InputStmt, TargetStmt, ParamStmt, NodeStmt, BlockStmt, UseStmt,
+    WiresStmt,
 )  # fmt: skip
 """Statements that are read before all others."""
 
@@ -71,16 +74,26 @@ def lower(
     settings: Mapping[str, Any] | None = None,
     max_nodes: int = DEFAULT_MAX_NODES,
     read: Read | None = None,
+    read_edges: ReadEdges | None = None,
 ) -> Program:
     """The program of a file; errors and warnings go to `found`.
 
     name: the diagram's, where the file gives none. settings: values for sizes and scalar
-    consts that override the file's. read: reads the files that it uses, if it may use any.
+    consts that override the file's. read: reads the files that it uses, if it may use any; read_edges:
+    the tables of wires.
     Raises FlowError where no graph can be made.
     """
     path = file.span.source.path
     files = Files(Path(path).resolve().parent, read)
-    scope = Scope(found, settings or {}, max_nodes, path=path, lower_body=_lower_body, files=files)
+    scope = Scope(
+        found,
+        settings or {},
+        max_nodes,
+        path=path,
+        lower_body=_lower_body,
+        files=files,
+        read_edges=read_edges,
+    )
     lowering = _Lowering(scope, file, name)
     try:
         return lowering.run()

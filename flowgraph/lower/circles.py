@@ -47,7 +47,7 @@ class Circles:
                 return
             terms.append(Term(1, cells, place=max((t.place for t in terms), default=0)))
         if not terms and bias is None:
-            self._report_unwired(circle, circle.name)
+            report_unwired(self.scope, circle, circle.name)
             return
         shape = () if circle.size is None else (circle.size,)
         self._sum(terms, bias, shape, hint, circle.xi, circle.span)
@@ -55,20 +55,6 @@ class Circles:
             self.scope.add(
                 circle.activation, [circle.xi], hint=circle.name, span=circle.span, name=circle.name
             )
-
-    def _report_unwired(self, circle: Circle, name: str) -> None:
-        self.scope.skipped = True
-        self.scope.check_patience()
-        if circle.broken:
-            return  # a wire to it has an error of its own
-        what = "circle" if circle.size is None or "[" in name else "layer"
-        self.scope.found.report(
-            "E0202",
-            f"the {what} `{shorten(name)}` has no incoming wire",
-            circle.span,
-            "nothing feeds it",
-            help=f"draw a wire to it, `x -> {shorten(name)}`, or remove it",
-        )
 
     def _sum(
         self, terms: list[Term], bias: int | float | None, shape: Any, hint: str, name: str, span: Span
@@ -105,7 +91,7 @@ class Circles:
             [] if whole else [i for i in range(count) if i not in circle.cells and i not in circle.cell_bias]
         )
         if bare:
-            self._report_unwired(circle, f"{circle.name}[{bare[0]}]")
+            report_unwired(self.scope, circle, f"{circle.name}[{bare[0]}]")
             return None
         parts = []
         for cell in range(count):
@@ -117,3 +103,19 @@ class Circles:
             self._sum(terms, bias, (), f"xi_{circle.name}_{cell}", name, circle.span)
             parts.append(name)
         return self.scope.add(OPS["stack"](), parts, span=circle.span)
+
+
+def report_unwired(scope: Scope, circle: Circle, name: str) -> None:
+    """Report E0202 for a circle that nothing feeds, or one circle of a layer."""
+    scope.skipped = True
+    scope.check_patience()
+    if circle.broken:
+        return  # a wire to it has an error of its own
+    what = "circle" if circle.size is None or "[" in name else "layer"
+    scope.found.report(
+        "E0202",
+        f"the {what} `{shorten(name)}` has no incoming wire",
+        circle.span,
+        "nothing feeds it",
+        help=f"draw a wire to it, `x -> {shorten(name)}`, or remove it",
+    )

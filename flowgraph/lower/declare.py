@@ -35,6 +35,7 @@ from ..syntax import (
     TypeExpr,
     UseStmt,
     Wildcard,
+    WiresStmt,
 )
 from ..types import MAX_ELEMENTS, MAX_RANK, Dim, Elem, Origin, Size, TensorType, element_count
 from .blocks import Definition
@@ -44,6 +45,7 @@ from .initial import Initial
 from .scope import Scope, article
 from .static import Skip, evaluate, shown, whole
 from .symbols import Circle, Layer, Symbol
+from .wire_tables import declare_table
 
 MAX_DEPTH = 32
 """How deeply the condition of a requirement on symbolic sizes may be nested."""
@@ -77,6 +79,9 @@ class Declarations:
                     self._each(partial(self._declared, item, kind), kind, item.name, item.name_span)
             elif isinstance(statement, ParamStmt):
                 self._each(partial(self._param, statement), "param", statement.name, statement.name_span)
+            elif isinstance(statement, WiresStmt):
+                table = partial(declare_table, statement, self.scope)
+                self._each(table, "param", statement.name, statement.name_span)
             elif isinstance(statement, NodeStmt):
                 for node in statement.items:
                     self._each(partial(self._node, node, statement), "node", node.name, node.name_span)
@@ -378,6 +383,8 @@ def _declared(statement: Any) -> Iterator[Place]:
     elif isinstance(statement, (ParamStmt, ConstStmt)):
         kind = type(statement).__name__.removesuffix("Stmt").lower()
         yield kind, statement.name, statement.name_span
+    elif isinstance(statement, WiresStmt):
+        yield "param", statement.name, statement.name_span
 
 
 def _bound(statement: Any) -> Iterator[tuple[str, Span]]:

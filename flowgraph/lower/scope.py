@@ -79,6 +79,9 @@ class Scope:
     """Blocks, layers and files; names before `(` are looked up here, all others among the symbols."""
     files: Any = None
     """Reads the files that are used."""
+    read_edges: Any = None
+    """Reads the table of a `wires` statement."""
+    tables: list[Any] = field(default_factory=list)
     lower_body: Any = None
     """Lowers statements in the scope of a body: a function of the scope, the statements, their place."""
     chain: tuple[Any, ...] = ()

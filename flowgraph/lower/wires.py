@@ -23,6 +23,7 @@ from .expr import Expressions
 from .scope import Scope, article
 from .static import CONSTANTS, Skip, evaluate, in_range, rectangular, shown
 from .symbols import Symbol, Term, real_type
+from .wire_tables import lay_tables
 
 
 class Wires:
@@ -318,6 +319,7 @@ class Wires:
         """Read the wires that had to wait, then make the nodes of every circle."""
         for wire in self.deferred:
             self.read(wire)
+        lay_tables(self.scope)
         Circles(self.scope).finish()
 
 

@@ -8,6 +8,7 @@ from . import (  # noqa: F401
     attention,
     axes,
     batch_standardize,
+    batch_total,
     batchnorm,
     cell,
     class_loss,
@@ -23,6 +24,7 @@ from . import (  # noqa: F401
     elementwise,
     embedding,
     gather,
+    indicator,
     init,
     join,
     layer,
@@ -39,6 +41,7 @@ from . import (  # noqa: F401
     select,
     shape,
     softmax,
+    sparse,
     standardize,
     statistic,
 )

@@ -47,6 +47,7 @@ class Step(NonDifferentiable, Activation):
     rising = True
     instead = "train with `sigmoid` in its place"
     numpy = step
+    into = "np.greater_equal(x, 0, out=out)"
     torch = step_torch
 
 
@@ -65,6 +66,9 @@ class Sigmoid(Activation):
     numpy = sigmoid
     torch = "torch.sigmoid(x)"
     torch_module = "nn.Sigmoid()"
+
+    def simpler(self, *xs: Value) -> Value | None:
+        return fn.reciprocal(1 + fn.exp(-xs[0]))  # where exp overflows, the result is 0
 
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         return [y * (1 - y)]
@@ -128,6 +132,13 @@ class LeakyRelu(Kinked):
     samples = [Sample(real(2, 3, avoid=(0.0,))), Sample(real(4, avoid=(0.0,)), negative_slope=0.2)]
     example = "h = leaky_relu(x, 0.1)"
 
+    def simpler(self, *xs: Value) -> Value | None:
+        (x,) = xs
+        if self.negative_slope == 0:
+            return fn.relu(x)
+        below = x * self.negative_slope
+        return fn.maximum(x, below) if 0 < self.negative_slope <= 1 else fn.where(x > 0, x, below)
+
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         return [fn.where(xs[0] > 0, 1.0, self.negative_slope)]
 
@@ -143,8 +154,20 @@ class Elu(Kinked):
     samples = [Sample(real(2, 3, avoid=(0.0,))), Sample(real(4, avoid=(0.0,)), alpha=0.5)]
     example = "h = elu(x)"
 
+    def simpler(self, *xs: Value) -> Value | None:
+        (x,) = xs
+        below = _levelling_off(x, self.alpha)
+        # Up to alpha = 1 the curve is above x where x < 0, and 0 elsewhere.
+        return fn.maximum(x, below) if 0 <= self.alpha <= 1 else fn.relu(x) + below
+
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         return [fn.where(xs[0] > 0, 1.0, y + self.alpha)]
+
+
+def _levelling_off(x: Value, height: float) -> Value:
+    """The part of elu where x is negative, 0 elsewhere."""
+    low = fn.expm1(fn.minimum(x, 0.0))
+    return low if height == 1 else low * height
 
 
 SELU_SCALE = 1.0507009873554805
@@ -166,6 +189,9 @@ class Selu(Kinked):
     torch = "F.selu(x)"
     torch_module = "nn.SELU()"
 
+    def simpler(self, *xs: Value) -> Value | None:
+        return fn.relu(xs[0]) * SELU_SCALE + _levelling_off(xs[0], SELU_SCALE * SELU_ALPHA)
+
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         return [fn.where(xs[0] > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA)]
 
@@ -179,6 +205,9 @@ def gelu(x):
 def gelu_tanh(x):
     """The approximation of gelu by tanh; 0.5 (1 + tanh(u)) is the sigmoid of 2 u."""
     return x * sigmoid(2 * math.sqrt(2 / math.pi) * x * (1 + 0.044715 * x**2))
+
+
+GELU_RATE = 2 * math.sqrt(2 / math.pi)
 
 
 class Gelu(Activation):
@@ -200,15 +229,24 @@ class Gelu(Activation):
     def torch_layer(self, types: Sequence[Any]) -> str:
         return 'nn.GELU(approximate="tanh")' if self.tanh else "nn.GELU()"
 
+    def share(self, x: Value) -> Value:
+        """What x is multiplied by."""
+        if not self.tanh:
+            return 0.5 * fn.erfc(-math.sqrt(0.5) * x)
+        square = 0.044715 * fn.square(x)
+        return fn.sigmoid(GELU_RATE * x * (1 + square))
+
+    def simpler(self, *xs: Value) -> Value | None:
+        return xs[0] * self.share(xs[0])
+
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         (x,) = xs
         if not self.tanh:
             density = math.sqrt(0.5 / math.pi) * fn.exp(-0.5 * fn.square(x))
-            return [0.5 * fn.erfc(-math.sqrt(0.5) * x) + x * density]
-        rate = 2 * math.sqrt(2 / math.pi)
+            return [self.share(x) + x * density]
         square = 0.044715 * fn.square(x)
-        share = fn.sigmoid(rate * x * (1 + square))
-        return [share + x * share * (1 - share) * (rate * (1 + 3 * square))]
+        share = fn.sigmoid(GELU_RATE * x * (1 + square))
+        return [share + x * share * (1 - share) * (GELU_RATE * (1 + 3 * square))]
 
 
 def silu(x):
@@ -224,6 +262,9 @@ class Silu(Activation):
     torch = "F.silu(x)"
     torch_module = "nn.SiLU()"
 
+    def simpler(self, *xs: Value) -> Value | None:
+        return xs[0] * fn.sigmoid(xs[0])
+
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         share = fn.sigmoid(xs[0])
         return [share + y * (1 - share)]
@@ -236,6 +277,9 @@ class Mish(Activation):
     numpy = "x * np.tanh(np.logaddexp(x, 0))"
     torch = "F.mish(x)"
     torch_module = "nn.Mish()"
+
+    def simpler(self, *xs: Value) -> Value | None:
+        return xs[0] * fn.tanh(fn.softplus(xs[0]))
 
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         (x,) = xs
@@ -266,6 +310,9 @@ class Softsign(Activation):
     torch = "F.softsign(x)"
     torch_module = "nn.Softsign()"
 
+    def simpler(self, *xs: Value) -> Value | None:
+        return xs[0] / (1 + fn.abs(xs[0]))
+
     def partials(self, y: Value, *xs: Value) -> list[Value | float | None]:
         return [fn.square(1 / (1 + fn.abs(xs[0])))]
 
@@ -279,6 +326,9 @@ class HardSigmoid(Activation):
     torch = "F.hardsigmoid(x)"
     torch_module = "nn.Hardsigmoid()"
     samples = [Sample(real(2, 3, low=-5, high=5, avoid=(-3.0, 3.0)))]
+
+    def simpler(self, *xs: Value) -> Value | None:
+        return fn.clip(xs[0] / 6 + 0.5, low=0.0, high=1.0)
 
     def is_flat(self, low: float, high: float) -> bool:
         return high <= -3 or low >= 3
@@ -318,6 +368,9 @@ class HardSwish(Activation):
     torch = "F.hardswish(x)"
     torch_module = "nn.Hardswish()"
     samples = [Sample(real(2, 3, low=-5, high=5, avoid=(-3.0, 3.0)))]
+
+    def simpler(self, *xs: Value) -> Value | None:
+        return xs[0] * fn.hard_sigmoid(xs[0])
 
     def is_flat(self, low: float, high: float) -> bool:
         return high <= -3

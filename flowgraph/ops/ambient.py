@@ -1,10 +1,11 @@
-"""What the call of an emitted function gives besides inputs and parameters: mode, key, buffers.
+"""What the call of an emitted function gives besides inputs and parameters: mode, key, rate, buffers.
 
-`training` says whether the call is for training; `key` is what its random draws are made from;
-a `buffer` is an array that a layer keeps up by itself. A draw is a pure function of its key: every
-operation that draws takes a key of its own, a `stream` of the call's. So a value is drawn once
-however often a graph mentions it, all functions of a module draw the same from the same key,
-and neither derivatives nor simplifications need to know of randomness.
+`training` says whether the call is for training; `key` is what its random draws are made from; `rate`
+is the learning rate, in code that gives the steps of plain gradient descent; a `buffer` is an array that
+a layer keeps up by itself. A draw is a pure function of its key: every operation that draws takes a key
+of its own, a `stream` of the call's. So a value is drawn once however often a graph mentions it, all
+functions of a module draw the same from the same key, and neither derivatives nor simplifications need
+to know of randomness.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from ..types import BOOL, KEY, TensorType, Type, Unifier
+from ..types import BOOL, KEY, REAL, TensorType, Type, Unifier
 from .base import Batching, NonDifferentiable, Value
 from .declared import Ints
 from .leaf import Leaf
 
-TRAINING, OF_KEY = TensorType(BOOL), TensorType(KEY)
+TRAINING, OF_KEY, OF_RATE = TensorType(BOOL), TensorType(KEY), TensorType(REAL)
 
 
 class Training(Leaf):
@@ -37,6 +38,10 @@ class Key(Leaf):
 
     def evaluate(self, arrays: Sequence[Any], types: Sequence[Any], sizes: Mapping[str, int]) -> Any:
         return np.array([], dtype=np.int64)
+
+
+class Rate(Leaf):
+    """The learning rate of the step, where what a function gives back is multiplied by it."""
 
 
 class Buffer(Leaf):

@@ -363,6 +363,7 @@ class Where(Elementwise):
     operands = ("condition", "a", "b")
     formula = "a if condition else b"
     numpy = "np.where(condition, a, b)"
+    into = ("np.copyto(out, b)", "np.copyto(out, a, where=condition)")
     torch = "torch.where(condition, a, b)"
     samples = [
         Sample(_truth(2, 3), real(3), real()),
@@ -396,5 +397,4 @@ class Where(Elementwise):
         return fn.where(xs[0], 0.0 if da is None else da, 0.0 if db is None else db)
 
     def vjp(self, cotangent: Value, y: Value, *xs: Value) -> list[Value | None]:
-        condition = xs[0]
-        return [None, fn.where(condition, cotangent, 0.0), fn.where(condition, 0.0, cotangent)]
+        return [None, fn.where(xs[0], cotangent, 0.0), fn.where(xs[0], 0.0, cotangent)]

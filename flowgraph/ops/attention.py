@@ -6,12 +6,15 @@ softmax of nothing would not be a number.
 
 from __future__ import annotations
 
+import functools
+import math
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..types import REAL, Elem, Mismatch, Shape, TensorType, Type, Unifier, describe, shape_text
+from ..types import REAL, Dim, Elem, Mismatch, Shape, TensorType, Type, Unifier, describe, shape_text
 from .base import (
     OPS,
     Arg,
@@ -27,6 +30,8 @@ from .base import (
     need_equal,
     real,
 )
+from .creator import Creator
+from .declared import Size
 from .reduce import need_entries
 from .shape import product
 
@@ -84,6 +89,21 @@ def attention_weights_torch(scores, mask=None, causal=False):
     return weights.masked_fill(nothing, 0)
 
 
+class HideLater(Creator):
+    """What makes scores causal when it is added: -inf where the column is later than the row, else 0."""
+
+    group = ""
+    rows: Size
+    columns: Size
+    formula = "-inf for j > i, else 0"
+    numpy = "np.triu(np.full((rows, columns), -np.inf, dtype=real), 1)"
+    torch = "torch.full((rows, columns), -torch.inf, dtype=real).triu(1)"
+    samples = [Sample(rows=Dim.of(3), columns=Dim.of(3)), Sample(rows=Dim.of(2), columns=Dim.of(4))]
+
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        return TensorType(REAL, (Dim.of(self.rows), Dim.of(self.columns)))
+
+
 class AttentionWeights(Op):
     """Softmax along the last axis over what a row may look at; 0 elsewhere.
 
@@ -116,6 +136,23 @@ class AttentionWeights(Op):
     def batch(self, b: Batching, values: Sequence[Value], types: Sequence[TensorType]) -> Value:
         masks = [b.align(v, t, types[0].rank) for v, t in zip(values[1:], types[1:], strict=True)]
         return b.apply(self, b.spread(values[0], types[0]), *masks)
+
+    def simpler(self, *xs: Value) -> Value | None:
+        scores, *masks = xs
+        rows, columns = scores.shape[-2:]
+        if columns == 0:
+            return None  # no largest entry
+        added = [m if m.type.elem.kind == "real" else fn.where(m, 0.0, -math.inf) for m in masks]
+        if self.causal:
+            added.append(beside(scores, HideLater(rows=rows, columns=columns)))
+        if added:
+            scores = scores + functools.reduce(operator.add, added)
+        top = fn.max(scores, axis=-1, keepdims=True)
+        if masks:  # a row that may look at nothing
+            top = fn.where(fn.equal(top, -math.inf), 0.0, top)
+        e = fn.exp(scores - top)
+        total = fn.sum(e, axis=-1, keepdims=True)
+        return e / (fn.maximum(total, 1.0) if masks else total)
 
     def jvp(self, tangents: Sequence[Value | None], y: Value, *xs: Value) -> Value | None:
         total: Value | None = None

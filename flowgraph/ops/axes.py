@@ -52,6 +52,9 @@ class Unsqueeze(Rearrangement):
             return f"x[..., {', '.join(places[first:])}]"
         return f"x[{', '.join(places[: last + 1])}]"
 
+    def undone(self, types: Sequence[Any]) -> Op:
+        return Squeeze(axis=self._axes(types[0].rank))
+
     def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
         return [fn.squeeze(cotangent, axis=self._axes(xs[0].type.rank))]
 
@@ -101,6 +104,9 @@ class Squeeze(Rearrangement):
     def form(self, target: str, types: Sequence[Any]) -> Any:
         axes = self._axes(types[0].shape)
         return super().form(target, types) if axes else "x"
+
+    def undone(self, types: Sequence[Any]) -> Op:
+        return Unsqueeze(axis=self._axes(types[0].shape))
 
     def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
         return [fn.reshape(cotangent, shape=xs[0].shape)]
@@ -164,10 +170,14 @@ class Permute(Rearrangement):
         return f"np.transpose(x, ({numbers}))" if target == "numpy" else f"x.permute({numbers})"
 
     def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
-        rank = xs[0].type.rank
+        return [fn.permute(cotangent, axes=self._back(xs[0].type.rank))]
+
+    def undone(self, types: Sequence[Any]) -> Op:
+        return Permute(axes=self._back(types[0].rank))
+
+    def _back(self, rank: int) -> tuple[int, ...]:
         order = [a + rank for a in self._order(rank)]
-        back = tuple(order.index(i) - rank for i in range(rank))
-        return [fn.permute(cotangent, axes=back)]
+        return tuple(order.index(i) - rank for i in range(rank))
 
 
 class TransposeLast(Rearrangement):
@@ -195,6 +205,9 @@ class TransposeLast(Rearrangement):
         if types[0].rank == 2:
             return "x.T"
         return "np.swapaxes(x, -2, -1)" if target == "numpy" else "x.mT"
+
+    def undone(self, types: Sequence[Any]) -> Op:
+        return self
 
     def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
         return [fn.transpose_last(cotangent)]

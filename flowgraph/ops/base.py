@@ -24,7 +24,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -57,6 +57,9 @@ from .rules import (
 )
 from .sample import Arg, Sample, klass, real
 from .value import OPS, Batching, Value, apply, beside, called, constant, converted, fn, items_of
+
+if TYPE_CHECKING:
+    from .table import Table
 
 __all__ = [
     "ANYTHING",
@@ -137,8 +140,14 @@ class Op(Declared):
     """Settings that no formula needs to say: its parameters, or the shapes, show them."""
     numpy: ClassVar[Any] = None
     torch: ClassVar[Any] = None
+    into: ClassVar[str | tuple[str, ...] | None] = None
+    """The numpy form for an array that is there already, where `numpy` is no function, operator or
+    reduction with `out=`: see `into_form`."""
     torch_module: ClassVar[str] = ""
     """What a PyTorch user puts into nn.Sequential ("nn.Tanh()"), if there is such a thing."""
+    torch_along: ClassVar[Any] = None
+    """Of a cell with a module, its torch form for a whole sequence: a function of the module, rows
+    [N, T, D] and the first states, to all h [N, T, H] and the last states."""
     torch_call: ClassVar[str] = ""
     """How that module is called where not with the operands in order: "x, (h, c)" of nn.LSTMCell."""
     samples: ClassVar[Sequence[Sample]] = ()
@@ -179,6 +188,10 @@ class Op(Declared):
         An operand hides an attr of the same name (`bias` of `linear`).
         """
         return self.values
+
+    def tables(self, target: str, types: Sequence[Any]) -> Mapping[str, Table]:
+        """What its form reads besides that is worked out once, by the name it has there."""
+        return {}
 
     # -- operands
 
@@ -289,6 +302,18 @@ class Op(Declared):
         """
         return b.apply(self, *(b.spread(v, t) for v, t in zip(values, types, strict=True)))
 
+    # -- planned code
+
+    def simpler(self, *xs: Value) -> Value | None:
+        """The same value by operations that pass over their arrays once, for planned numpy code.
+
+        None where there are none, or where it is such a one. A node with several results gives a
+        `pack` of them. It is as accurate as the numpy form to rounding of its largest term, and
+        finite where that is; no derivative is taken of it. What appears in a derivative rule is
+        made in the same way here, so that both share it.
+        """
+        return None
+
     # -- derivatives
 
     def jvp(self, tangents: Sequence[Value | None], y: Value, *xs: Value) -> Value | None:
@@ -308,6 +333,15 @@ class Op(Declared):
             raise OpDefinitionError(f"{self.name} has no {target} form")
         return found
 
+    def into_form(self, types: Sequence[Any]) -> tuple[str, ...]:
+        """The numpy form as calls, in order, that write the result into `out`; empty if there is none.
+
+        They make no array of its size. `out` shares no memory with an operand. What lies in rows,
+        one after the other, is `out`, and what an operand's `reshape` is asked of.
+        """
+        found = type(self).into
+        return (found,) if isinstance(found, str) else found or ()
+
     def torch_layer(self, types: Sequence[Any]) -> str:
         """The constructor of the torch module that does this operation, or ""."""
         return self.torch_module
@@ -320,6 +354,7 @@ class Op(Declared):
         """The value by the numpy form in float64; sizes gives the symbolic ones."""
         form = self.form("numpy", types)
         known = {name: concrete(value, sizes) for name, value in self.bindings().items()}
+        known |= {name: table.value for name, table in self.tables("numpy", types).items()}
         known |= bind_operands(self, arrays)
         if not isinstance(form, str):
             return form(**{n: known[n] for n in _arguments(form) if n in known})
@@ -532,6 +567,9 @@ class Composite(Op, abstract=True):
     def expand(self, *xs: Value) -> Value:
         """The same value by smaller operations."""
         raise OpDefinitionError(f"{self.name} declares no expansion")
+
+    def simpler(self, *xs: Value) -> Value | None:
+        return self.expand(*xs)
 
 
 class NonDifferentiable(Op, abstract=True):

@@ -118,6 +118,26 @@ class Cell(Composite, abstract=True):
         return of_x, of_h
 
 
+def cell_weights_torch(cell):
+    """The parameters of a cell as PyTorch's functions for whole sequences take them."""
+    biases = (cell.bias_ih, cell.bias_hh) if cell.bias else ()
+    return (cell.weight_ih, cell.weight_hh, *biases)
+
+
+def cell_along_torch(cell, x, h):
+    """A cell of one state step by step: the states after each row of x (N, T, D), and the last."""
+    rows = []
+    for t in range(x.shape[1]):
+        h = cell(x[:, t], h)
+        rows.append(h)
+    return stacked_torch(rows, h), h
+
+
+def stacked_torch(rows, h):
+    """States (N, H) of all steps as one array (N, T, H)."""
+    return torch.stack(rows, dim=1) if rows else h.new_empty(h.shape[0], 0, h.shape[1])
+
+
 def samples_of(gates: int, states: int) -> list[Sample]:
     """One vector, rows of them, and one without biases: inputs of 3 entries, states of 2."""
     weights = (real(2 * gates, 3), real(2 * gates, 2))
@@ -169,6 +189,17 @@ def relu_rnn_cell_torch(x, h, weight_ih, weight_hh, bias_ih=None, bias_hh=None):
     return F.relu(F.linear(x, weight_ih, bias_ih) + F.linear(h, weight_hh, bias_hh))
 
 
+def rnn_along_torch(cell, x, h):
+    """The states of an nn.RNNCell after each row of x (N, T, D), and the last of them."""
+    # PyTorch's function takes no empty sequence, and torch.compile not the function.
+    if torch.compiler.is_compiling() or 0 in x.shape:
+        return cell_along_torch(cell, x, h)
+    along = torch.rnn_tanh if cell.nonlinearity == "tanh" else torch.rnn_relu
+    weights, settings = cell_weights_torch(cell), (cell.bias, 1, 0.0, cell.training)
+    rows, h = along(x, h[None], weights, *settings, False, True)
+    return rows, h[0]
+
+
 class RnnCell(Cell):
     """A step of a plain recurrent network: the next state, from an input and the state.
 
@@ -181,6 +212,7 @@ class RnnCell(Cell):
     latex = r"\tanh({weight_ih} {x} + {bias_ih} + {weight_hh} {h} + {bias_hh})"
     unsaid = ("bias",)
     module = "nn.RNNCell"
+    torch_along = rnn_along_torch
     numpy = rnn_cell
     samples = [
         *samples_of(1, 1),
@@ -240,6 +272,16 @@ def gru_cell_torch(x, h, weight_ih, weight_hh, bias_ih=None, bias_hh=None):
     return n + z * (h - n)
 
 
+def gru_along_torch(cell, x, h):
+    """The states of an nn.GRUCell after each row of x (N, T, D), and the last of them."""
+    # PyTorch's function takes no empty sequence, and torch.compile not the function.
+    if torch.compiler.is_compiling() or 0 in x.shape:
+        return cell_along_torch(cell, x, h)
+    weights, settings = cell_weights_torch(cell), (cell.bias, 1, 0.0, cell.training)
+    rows, h = torch.gru(x, h[None], weights, *settings, False, True)
+    return rows, h[0]
+
+
 class GruCell(Cell):
     """A step of a gated recurrent unit (Cho, 2014): the next state, from an input and the state.
 
@@ -249,6 +291,7 @@ class GruCell(Cell):
     formula = "n + z (h - n), n = tanh(n_x + r n_h), r = σ(r_x + r_h), z = σ(z_x + z_h)"
     unsaid = ("bias",)
     module = "nn.GRUCell"
+    torch_along = gru_along_torch
     gates = 3
     numpy = gru_cell
     torch = gru_cell_torch
@@ -287,6 +330,20 @@ def lstm_cell_torch(x, h, c, weight_ih, weight_hh, bias_ih=None, bias_hh=None):
     return torch.sigmoid(o) * torch.tanh(c), c
 
 
+def lstm_along_torch(cell, x, h, c):
+    """The states h of an nn.LSTMCell after each row of x (N, T, D), and the last h and c."""
+    # PyTorch's function takes no empty sequence, and torch.compile not the function.
+    if torch.compiler.is_compiling() or 0 in x.shape:
+        rows = []
+        for t in range(x.shape[1]):
+            h, c = cell(x[:, t], (h, c))
+            rows.append(h)
+        return stacked_torch(rows, h), h, c
+    weights, settings = cell_weights_torch(cell), (cell.bias, 1, 0.0, cell.training)
+    rows, h, c = torch.lstm(x, (h[None], c[None]), weights, *settings, False, True)
+    return rows, h[0], c[0]
+
+
 class LstmCell(Cell):
     """A step of a long short-term memory (Hochreiter, 1997): the next states h and c.
 
@@ -298,6 +355,7 @@ class LstmCell(Cell):
     formula = "o tanh(c') and c' = f c + i g, with i, f, o = σ(W x + U h + b), g = tanh(W x + U h + b)"
     unsaid = ("bias",)
     module = "nn.LSTMCell"
+    torch_along = lstm_along_torch
     torch_call = "x, (h, c)"
     gates = 4
     states = 2

@@ -13,9 +13,10 @@ import numpy as np
 
 from ..types import REAL, Elem, Mismatch, TensorType, Type, Unifier, describe
 from .base import OpDefinitionError, Sample, Value, fn, klass, need_equal, real
+from .gather import pick
 from .loss import Averaged, need_same_shape
 from .reduce import kept_shape
-from .softmax import log_softmax
+from .softmax import Softmax, log_softmax
 
 
 class ClassLoss(Averaged, abstract=True):
@@ -64,6 +65,14 @@ class ClassLoss(Averaged, abstract=True):
                 code="E0303",
             )
         need_label_each(self, u, z, y)
+
+    def whole(self, types: Sequence[Any]) -> str:
+        form = super().whole(types)
+        if types[0].rank <= 2:
+            return form
+        scores = self.operands[0]
+        labels = "y.flatten(0, -2)" if types[1].elem.kind == "real" else "y.flatten()"
+        return form.replace(f"({scores}, y,", f"({scores}.flatten(0, -2), {labels},")
 
     def slope(self, z: Value, y: Value) -> Value:
         """The derivative of a position's loss by its scores."""
@@ -121,6 +130,7 @@ class CrossEntropy(ClassLoss):
 
     formula = "-ln softmax(z)_y, or -Σ_k y_k ln softmax(z)_k for probabilities y"
     latex = r"-\ln(\operatorname{{softmax}}({z})_{{{y}}})"
+    torch_whole = "F.cross_entropy(z, y, WHOLE)"
     unmeant = {"softmax": ("it takes logits, and applies softmax itself", "leave the softmax out")}
     samples = [*ClassLoss.samples, Sample(real(3), real(3, low=0)), Sample(real(2, 3), real(2, 3, low=0))]
     bad_samples = [*ClassLoss.bad_samples, Sample(real(3), real(4)), Sample(real(3), real())]
@@ -144,13 +154,25 @@ class CrossEntropy(ClassLoss):
             return soft_cross_entropy if soft else cross_entropy
         if z.rank <= 2:
             return 'F.cross_entropy(z, y, reduction="none")'
-        y_text = "y.movedim(-1, 1)" if soft else "y"
-        return f'F.cross_entropy(z.movedim(-1, 1), {y_text}, reduction="none")'
+        # As rows: PyTorch is slow with classes along the second axis, where it wants them.
+        labels, shape = ("y.flatten(0, -2)", "z.shape[:-1]") if soft else ("y.flatten()", "y.shape")
+        return f'F.cross_entropy(z.flatten(0, -2), {labels}, reduction="none").view({shape})'
 
     def slope(self, z: Value, y: Value) -> Value:
         if y.type.elem.kind == "real":
             return fn.softmax(z) * fn.sum(y, axis=-1, keepdims=True) - y
         return fn.softmax(z) - fn.one_hot(y, classes=z.shape[-1])
+
+    def simpler(self, *xs: Value) -> Value | None:
+        """By what the gradient needs too; as accurate as `LogSoftmax.simpler`."""
+        z, y = xs
+        shifted, _, total = Softmax(axis=-1).exponentials(z)
+        if y.type.elem.kind != "real":
+            loss = fn.squeeze(fn.log(total), axis=-1) - pick(shifted, y)
+        else:
+            whole = fn.squeeze(fn.log(total), axis=-1) * fn.sum(y, axis=-1)
+            loss = whole - fn.sum(y * shifted, axis=-1)
+        return self.averaged(loss, [z.type, y.type])
 
     def target_slope(self, z: Value, y: Value) -> Value | None:
         return -fn.log_softmax(z) if y.type.elem.kind == "real" else None
@@ -170,7 +192,11 @@ class Nll(ClassLoss):
     unmeant = {"softmax": ("it takes log-probabilities", "use `log_softmax`")}
     numpy = nll
     torch = "-h.gather(-1, y[..., None])[..., 0]"
+    torch_whole = "F.nll_loss(h, y, WHOLE)"
     example = "loss nll(log_softmax(z), y)"
+
+    def simpler(self, *xs: Value) -> Value | None:
+        return -self.averaged(pick(*xs), [x.type for x in xs])
 
     def slope(self, z: Value, y: Value) -> Value:
         return -fn.one_hot(y, classes=z.shape[-1])
@@ -189,6 +215,9 @@ class Perceptron(ClassLoss):
     latex = r"\max_c {{{z}}}_c - {{{z}}}_{{{y}}}"
     numpy = perceptron
     torch = "z.max(dim=-1).values - z.gather(-1, y[..., None])[..., 0]"
+
+    def simpler(self, *xs: Value) -> Value | None:
+        return self.averaged(fn.max(xs[0], axis=-1) - pick(*xs), [x.type for x in xs])
 
     def slope(self, z: Value, y: Value) -> Value:
         return fn.one_hot(fn.argmax(z)) - fn.one_hot(y, classes=z.shape[-1])
@@ -229,6 +258,11 @@ class KlDiv(ClassLoss):
                 code="E0303",
             )
         need_same_shape(self, u, z, y)
+
+    def simpler(self, *xs: Value) -> Value | None:
+        h, y = xs
+        log_y = fn.log(fn.where(y > 0, y, 1.0))
+        return self.averaged(fn.sum(y * (log_y - h), axis=-1), [x.type for x in xs])
 
     def slope(self, z: Value, y: Value) -> Value:
         return -y

@@ -37,6 +37,10 @@ class ConvMap(BilinearMap, Composite, abstract=True):
     dilation: PerAxis = 1
     groups: int = 1
 
+    def simpler(self, *xs: Value) -> Value | None:
+        """None: the numpy form goes block by block, where the expansion would lay out all windows."""
+        return None
+
 
 def conv(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Convolution of x [..., C, *sizes] with weight [out, C / groups, *kernel]."""

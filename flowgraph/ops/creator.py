@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..types import INT, REAL, Dim, Mismatch, TensorType, Type, Unifier, describe
-from .base import LinearMap, NonDifferentiable, Sample, Value, fn, real
+from .base import OPS, LinearMap, NonDifferentiable, Sample, Value, beside, fn, real
 from .declared import Shape, Size
 
 
@@ -147,6 +147,11 @@ class Triangle(LinearMap, abstract=True):
     samples = [Sample(real(3, 3)), Sample(real(2, 3), diagonal=1), Sample(real(2, 3, 2), diagonal=-1)]
     bad_samples = [Sample(real(3)), Sample(real())]
 
+    def places(self, x: Value) -> tuple[Value, Value]:
+        """The numbers of columns, as a row, and of rows with the diagonal's added, as a column."""
+        rows, columns = (beside(x, OPS["arange"](start=n)) for n in x.shape[-2:])
+        return fn.unsqueeze(columns, axis=0), fn.unsqueeze(rows + self.diagonal, axis=-1)
+
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         (x,) = types
         if x.rank < 2:
@@ -166,6 +171,10 @@ class Tril(Triangle):
     numpy = "np.tril(x, diagonal)"
     example = "m = tril(ones([3, 3]))"
 
+    def simpler(self, *xs: Value) -> Value | None:
+        column, row = self.places(xs[0])
+        return fn.where(column <= row, xs[0], 0.0)
+
     def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
         return [fn.tril(cotangent, diagonal=self.diagonal)]
 
@@ -177,6 +186,10 @@ class Triu(Triangle):
     torch = "torch.triu(x, diagonal)"
     numpy = "np.triu(x, diagonal)"
     example = "m = triu(ones([3, 3]))"
+
+    def simpler(self, *xs: Value) -> Value | None:
+        column, row = self.places(xs[0])
+        return fn.where(row <= column, xs[0], 0.0)
 
     def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
         return [fn.triu(cotangent, diagonal=self.diagonal)]

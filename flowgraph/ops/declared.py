@@ -7,6 +7,7 @@ another of the same class and settings, with a signature that calls are bound to
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
 # The kinds of attrs that are not Python's own. An attr's annotation is read as text.
@@ -83,11 +84,18 @@ class Declared:
         # repr tells 1 from True and 1.0, and nan equals itself.
         return (type(self), *(repr(getattr(self, a.name)) for a in type(self).attrs))
 
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self._key())
+
     def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Declared) and self._key() == other._key())
+        if self is other:
+            return True
+        is_like = isinstance(other, Declared) and type(self) is type(other) and self._hash == other._hash
+        return is_like and self._key() == other._key()  # type: ignore[attr-defined]
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        return self._hash
 
     def __repr__(self) -> str:
         return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in self.values.items())})"

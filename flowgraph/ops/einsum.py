@@ -24,6 +24,7 @@ class Einsum(Op):
     subscripts: str
     formula = "Σ over the letters that the result lacks of the product of the operands"
     numpy = "np.einsum(subscripts, *xs)"
+    into = "np.einsum(subscripts, *xs, out=out)"
     torch = "torch.einsum(subscripts, *xs)"
     samples = [
         Sample(real(2, 3), real(3), subscripts="ij,j->i"),

@@ -149,6 +149,19 @@ class FanUniform(Initialiser):
     torch = "nn.init.uniform_(tensor, -(fan_in**-0.5), fan_in**-0.5)"
 
 
+class WireUniform(Initialiser):
+    """Uniform in ±1/√fan_in, each entry with a fan_in of its own; 0 where that is infinite."""
+
+    public = False
+    fan_in: Any
+    formula = "U(-1/√fan_in, 1/√fan_in)"
+    numpy = fan_uniform
+    torch = "tensor.data.uniform_(-1, 1).div_(torch.sqrt(torch.tensor(fan_in)))"
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        return fan_uniform(rng, shape, self.fan_in.data)
+
+
 def glorot(rng, shape):
     """Uniform in ±sqrt(6 / (fan_in + fan_out))."""
     bound = math.sqrt(6 / max(sum(fans(shape)), 1))

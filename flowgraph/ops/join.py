@@ -22,6 +22,7 @@ from .base import (
     Interval,
     LinearMap,
     Op,
+    OpDefinitionError,
     Sample,
     Value,
     axes_of,
@@ -35,6 +36,7 @@ from .base import (
 )
 from .declared import Axes, Axis, Shape
 from .interval import hull
+from .select import FULL
 
 
 class Join(LinearMap, abstract=True):
@@ -63,6 +65,13 @@ class Join(LinearMap, abstract=True):
 
     cure = ""
 
+    def places(self, types: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Where each operand lies in the result, as the items of `index`."""
+        raise OpDefinitionError(f"{self.name} declares no places")
+
+    def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
+        return [fn.index(cotangent, items=items) for items in self.places([x.type for x in xs])]
+
 
 class Stack(Join):
     """Arrays of one shape along a new axis; `[a, b]` is `stack(a, b)`."""
@@ -70,6 +79,7 @@ class Stack(Join):
     formula = "[x1, x2, ...]"
     latex = "[{xs}]"
     numpy = "np.stack(xs, axis=axis)"
+    into = "np.stack(xs, axis=axis, out=out)"
     torch = "torch.stack(xs, dim=axis)"
     samples = [
         Sample(real(), real(), real()),
@@ -96,15 +106,9 @@ class Stack(Join):
         shape.insert(place, Dim.of(len(types)))
         return TensorType(common_elem([t.elem for t in types]), tuple(shape))
 
-    def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
-        axis = self._axis([x.type for x in xs])
-        return [at(cotangent, axis, place) for place in range(len(xs))]
-
-
-def at(value: Value, axis: int, item: Any) -> Value:
-    """One entry or slice along an axis counted from the end."""
-    full = ("slice", None, None)
-    return fn.index(value, items=(*(full,) * (value.type.rank + axis), item))
+    def places(self, types: Sequence[Any]) -> list[tuple[Any, ...]]:
+        before = types[0].rank + 1 + self._axis(types)
+        return [(*(FULL,) * before, place) for place in range(len(types))]
 
 
 class Concat(Join):
@@ -112,6 +116,7 @@ class Concat(Join):
 
     formula = "x1, then x2, ... along the axis"
     numpy = "np.concatenate(xs, axis=axis)"
+    into = "np.concatenate(xs, axis=axis, out=out)"
     torch = "torch.cat(xs, dim=axis)"
     samples = [
         Sample(real(2), real(3)),
@@ -141,16 +146,15 @@ class Concat(Join):
         shape[axis] = sum((u.known(t.shape[axis]) for t in types), Dim.of(0))
         return TensorType(common_elem([t.elem for t in types]), tuple(shape))
 
-    def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
-        axis = self._axis([x.type for x in xs])
-        out: list[Value | None] = []
+    def places(self, types: Sequence[Any]) -> list[tuple[Any, ...]]:
+        axis = self._axis(types)
+        found: list[tuple[Any, ...]] = []
         start = Dim.of(0)
-        for x in xs:
-            size = x.shape[axis]
-            assert isinstance(size, Dim)
-            out.append(at(cotangent, axis, ("slice", start, start + size)))
-            start = start + size
-        return out
+        for type in types:
+            end = start + type.shape[axis]
+            found.append((*(FULL,) * (type.rank + axis), ("slice", start, end)))
+            start = end
+        return found
 
 
 class Split(LinearMap):
@@ -233,6 +237,18 @@ class Split(LinearMap):
         if target == "numpy":
             return "np.split(x, cuts, axis=axis)" if sizes else "np.split(x, parts, axis=axis)"
         return "torch.split(x, parts, dim=axis)" if sizes else "torch.tensor_split(x, parts, dim=axis)"
+
+    def simpler(self, *xs: Value) -> Value | None:
+        (x,) = xs
+        axis = axis_of(self, self.axis, x.type.rank)
+        size = x.shape[axis]
+        assert isinstance(size, Dim)
+        parts, start = [], Dim.of(0)
+        for part in self._sizes(size):
+            piece = ("slice", start, start + part)
+            parts.append(fn.index(x, items=(*(FULL,) * (x.type.rank + axis), piece)))
+            start = start + part
+        return fn.pack(*parts)
 
     def transpose(self, cotangent: Any, *xs: Value) -> list[Value | None]:
         """cotangent: a sequence with that of each part, None for zero."""
@@ -323,6 +339,14 @@ class Pad(LinearMap):
         ]
         one = texts[0] if rank == 1 else f"({', '.join(texts)})"
         return f"np.pad(x, {one}, constant_values=value)" if self.value else f"np.pad(x, {one})"
+
+    def into_form(self, types: Sequence[Any]) -> tuple[str, ...]:
+        rank = types[0].rank
+        inner = [
+            ":" if pair == (0, 0) else f"before_{rank - i}:out.shape[{i}] - after_{rank - i}"
+            for i, pair in enumerate(self._pairs(rank))
+        ]
+        return ("out.fill(value)", f"np.copyto(out[{', '.join(inner)}], x)")
 
     def jvp(self, tangents: Sequence[Value | None], y: Value, *xs: Value) -> Value | None:
         return None if tangents[0] is None else fn.pad(tangents[0], widths=self.widths)

@@ -1,11 +1,12 @@
 """Where values come from, and the operations that only the compiler itself writes.
 
 Inputs, targets, params and literals; a circle's excitation; conversions; the results of nodes
-with several; means and sums over the batch.
+with several.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,6 @@ import numpy as np
 
 from ..formula.make import weighted
 from ..types import (
-    REAL,
     Dim,
     Elem,
     Mismatch,
@@ -34,7 +34,6 @@ from .base import (
     Sample,
     Value,
     apply,
-    fn,
     need_equal,
     real,
 )
@@ -64,31 +63,56 @@ class Target(Leaf):
 
 
 class Param(Leaf):
-    """A trainable array with its initialiser. parts: the names of its entries, of one that holds others."""
+    """A trainable array with its initialiser, or one that holds others of the diagram's.
+
+    parts: their names, where each is an entry, row by row. holds: where they are slices of it, for each what
+    it is called, or the names of its entries if it has parts itself, and the items of the index that it is.
+    """
 
     init: Any
     parts: Any = ()
+    holds: Any = ()
 
 
 class Array:
     """An array that may stand in a graph: immutable, hashed by its contents."""
 
-    __slots__ = ("data",)
+    __slots__ = ("_said", "data")
     data: np.ndarray
 
     def __init__(self, data: Any) -> None:
         array = np.array(data)
         array.flags.writeable = False
         self.data = array
+        self._said = ""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Array) and repr(self) == repr(other)
+        return self is other or (isinstance(other, Array) and repr(self) == repr(other))
 
     def __hash__(self) -> int:
         return hash(repr(self))
 
     def __repr__(self) -> str:
-        return f"Array({self.data.tolist()!r})"
+        """The numbers, or of a long array a digest that tells it from others."""
+        if not self._said:
+            self._said = f"Array({_digest(self.data) if self.is_long else repr(self.data.tolist())})"
+        return self._said
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it has more entries than anyone would read."""
+        return self.data.size > MOST_READ
+
+
+MOST_READ = 4096
+"""A longer array is told from others by a digest, and emitted as a compressed text."""
+
+
+def _digest(data: np.ndarray) -> str:
+    """Shape, kind and contents in a few letters; equal numbers of one kind count as equal."""
+    kind = {"b": "bool", "i": "int64", "u": "int64"}.get(data.dtype.kind, "float64")
+    contents = hashlib.blake2b(np.ascontiguousarray(data, dtype=kind).data, digest_size=16)
+    return f"{kind}{data.shape} {contents.hexdigest()}"
 
 
 class Const(Op):
@@ -190,6 +214,17 @@ class WeightedSum(Elementwise):
                 text = f"-{term}" if weight < 0 else term
         return text
 
+    def simpler(self, *xs: Value) -> Value | None:
+        total: Value | float | None = self.bias
+        for weight, x in zip(self.weights, xs, strict=True):
+            term = x if abs(weight) == 1 else x * abs(weight)
+            if total is None:
+                total = -term if weight < 0 else term
+            else:
+                total = total - term if weight < 0 else total + term
+        assert isinstance(total, Value)
+        return total
+
     def evaluate(self, arrays: Sequence[Any], types: Sequence[Any], sizes: Mapping[str, int]) -> Any:
         total = None if self.bias is None else np.float64(self.bias)
         for weight, x in zip(self.weights, arrays, strict=True):
@@ -257,6 +292,7 @@ class Cast(NonDifferentiable, Elementwise):
     takes = "any"
     latex = "{x}"
     unsaid = ("kind",)
+    into = "np.copyto(out, x, casting='unsafe')"
     samples = [Sample(real(2, 3), kind="real")]
 
     def interval(self, given: Sequence[Interval], types: Sequence[Any]) -> Interval:
@@ -325,64 +361,6 @@ class Pack(LinearMap):
     def transpose(self, cotangent: Any, *xs: Value) -> list[Value | None]:
         """cotangent: a sequence with that of each value, None for zero."""
         return list(cotangent)
-
-
-def batch_mean(values):
-    """Mean over the batch, 0 for an empty one."""
-    return np.sum(values) / max(len(values), 1)
-
-
-def batch_mean_torch(values):
-    """Mean over the batch, 0 for an empty one."""
-    return values.sum() / max(values.shape[0], 1)
-
-
-class BatchMean(LinearMap):
-    """The mean over the batch axis, 0 for an empty batch."""
-
-    operands = ("values",)
-    latex = r"\frac{{1}}{{N}}\sum_n {{{values}}}_n"
-    numpy = batch_mean
-    torch = batch_mean_torch
-    samples = [Sample(real(4)), Sample(real(1))]
-
-    def rule(self, u: Unifier, *types: TensorType) -> Type:
-        return TensorType(REAL, types[0].shape[1:])
-
-    def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
-        size = xs[0].shape[0]
-        return [fn.expand(fn.share(cotangent, size=size), shape=xs[0].shape)]
-
-
-class BatchSum(LinearMap):
-    """The sum over the batch axis."""
-
-    latex = r"\sum_n {{{x}}}_n"
-    numpy = "np.sum(x)"
-    torch = "torch.sum(x)"
-    samples = [Sample(real(4))]
-
-    def rule(self, u: Unifier, *types: TensorType) -> Type:
-        return TensorType(REAL, types[0].shape[1:])
-
-    def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
-        return [fn.expand(cotangent, shape=xs[0].shape)]
-
-
-class Share(LinearMap):
-    """The value over a number of examples, counted as at least one: an example's share."""
-
-    size: Size
-    latex = r"\frac{{{x}}}{{{size}}}"
-    numpy = "x / max(size, 1)"
-    torch = "x / max(size, 1)"
-    samples = [Sample(real(3), size=Dim.of(4)), Sample(real(), size=Dim.of(0))]
-
-    def rule(self, u: Unifier, *types: TensorType) -> Type:
-        return types[0]
-
-    def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
-        return [fn.share(cotangent, size=self.size)]
 
 
 class ZerosLike(NonDifferentiable, Elementwise):

@@ -33,6 +33,8 @@ class Averaged(Op, abstract=True):
 
     group = "losses"
     axis: Axes = None
+    torch_whole: ClassVar[str] = ""
+    """PyTorch's function for the mean over all positions, of which the first axis is the batch."""
     example = "loss {name}(h, y)"
 
     def positions(self, types: Sequence[Any]) -> int:
@@ -48,13 +50,19 @@ class Averaged(Op, abstract=True):
 
     def form(self, target: str, types: Sequence[Any]) -> Any:
         """A function, which takes the mean itself; or a text for one position, in a mean."""
-        found = self.each(target, types)
         axes = self.mean_axes(types)
+        if target == "torch" and self.torch_whole and len(axes) == self.positions(types) > 0:
+            return self.whole(types)
+        found = self.each(target, types)
         if not axes or not isinstance(found, str):
             return found
         mean, word = ("np.mean", "axis") if target == "numpy" else ("torch.mean", "dim")
         everything = len(axes) == self.positions(types)
         return f"{mean}({found})" if everything else f"{mean}({found}, {word}=axis)"
+
+    def whole(self, types: Sequence[Any]) -> str:
+        """The form of the mean over all positions in torch: 0 of an empty batch, where a mean is not."""
+        return self.torch_whole.replace("WHOLE", 'reduction="mean" if y.shape[0] else "sum"')
 
     def notation(self, types: Sequence[Any]) -> str:
         """That of one position; with several, the function of this name."""
@@ -124,6 +132,13 @@ class PairLoss(Averaged, abstract=True):
         """The derivatives of an entry's error by prediction and target."""
         raise NotImplementedError
 
+    def error(self, h: Value, y: Value) -> Value:
+        """The error of each entry by operations that pass over their arrays once: see `Op.simpler`."""
+        raise NotImplementedError
+
+    def simpler(self, *xs: Value) -> Value | None:
+        return self.averaged(self.error(*xs), [x.type for x in xs])
+
     def jvp(self, tangents: Sequence[Value | None], y: Value, *xs: Value) -> Value | None:
         total: Value | None = None
         for partial, tangent in zip(self.partials(*xs), tangents, strict=True):
@@ -145,6 +160,10 @@ class Mse(PairLoss):
     numbers_only = True
     numpy = "(h - y)**2"
     torch = "(h - y)**2"
+    torch_whole = "F.mse_loss(h, y, WHOLE)"
+
+    def error(self, h: Value, y: Value) -> Value:
+        return fn.square(h - y)
 
     def partials(self, h: Value, y: Value) -> tuple[Value | float | None, Value | float | None]:
         error = h - y
@@ -159,11 +178,15 @@ class Mae(PairLoss):
     numbers_only = True
     numpy = "np.abs(h - y)"
     torch = "torch.abs(h - y)"
+    torch_whole = "F.l1_loss(h, y, WHOLE)"
     samples = [
         Sample(real(3, high=-0.1), real(3, low=0.1)),
         Sample(real(low=0.1), real(high=-0.1)),
         Sample(real(2, 3, high=-0.1), real(2, 3, low=0.1), axis=0),
     ]
+
+    def error(self, h: Value, y: Value) -> Value:
+        return fn.abs(h - y)
 
     def partials(self, h: Value, y: Value) -> tuple[Value | float | None, Value | float | None]:
         side = fn.sign(h - y)
@@ -185,6 +208,7 @@ class Huber(PairLoss):
     numbers_only = True
     numpy = huber
     torch = 'F.huber_loss(h, y, reduction="none", delta=delta)'
+    torch_whole = "F.huber_loss(h, y, WHOLE, delta=delta)"
     samples = [
         Sample(real(3, low=0.1, high=0.4), real(3, low=-0.4, high=-0.1)),
         Sample(real(3, low=3, high=5), real(3), delta=0.5),
@@ -197,6 +221,11 @@ class Huber(PairLoss):
         if not self.delta > 0:
             raise Mismatch(f"`huber` with delta = {self.delta}", code="E0404", help="delta must be positive")
         return super().rule(u, *types)
+
+    def error(self, h: Value, y: Value) -> Value:
+        far = fn.abs(h - y)
+        near = fn.minimum(far, self.delta)
+        return near * (far - 0.5 * near)
 
     def partials(self, h: Value, y: Value) -> tuple[Value | float | None, Value | float | None]:
         slope = fn.clip(h - y, low=-self.delta, high=self.delta)
@@ -219,6 +248,9 @@ class Hinge(PairLoss):
         Sample(real(2, 3, high=0.8), real(2, 3, low=1, high=1), axis=0),
     ]
     example = "loss hinge(z, y)"
+
+    def error(self, h: Value, y: Value) -> Value:
+        return fn.maximum(1 - y * h, 0.0)
 
     def partials(self, h: Value, y: Value) -> tuple[Value | float | None, Value | float | None]:
         inside = fn.cast(y * h < 1, kind="real")
@@ -245,11 +277,16 @@ class Bce(PairLoss):
     latex = r"-({y} \ln({h}) + (1 - {y}) \ln(1 - {h}))"
     numpy = bce
     torch = 'F.binary_cross_entropy(h, y, reduction="none")'
+    torch_whole = "F.binary_cross_entropy(h, y, WHOLE)"
     samples = [
         Sample(real(3, low=0.1, high=0.9), real(3, low=0, high=1)),
         Sample(real(low=0.1, high=0.9), real(low=1, high=1)),
         Sample(real(2, 3, low=0.1, high=0.9), real(2, 3, low=0, high=1), axis=-1),
     ]
+
+    def error(self, h: Value, y: Value) -> Value:
+        log_h, log_rest = fn.maximum(fn.log(h), -100), fn.maximum(fn.log1p(-h), -100)
+        return -(y * log_h + (1 - y) * log_rest)
 
     def partials(self, h: Value, y: Value) -> tuple[Value | float | None, Value | float | None]:
         slope = (h - y) / fn.maximum(h * (1 - h), 1e-12)
@@ -269,13 +306,16 @@ class BceWithLogits(PairLoss):
         "sigmoid": ("it takes logits, and applies sigmoid itself", "leave the sigmoid out, or use `bce`")
     }
     numpy = "y * np.logaddexp(0, -z) + (1 - y) * np.logaddexp(0, z)"
-    torch = "-(y * F.logsigmoid(z) + (1 - y) * F.logsigmoid(-z))"
+    torch = "-torch.lerp(F.logsigmoid(-z), F.logsigmoid(z), y)"
     samples = [
         Sample(real(3), real(3, low=0, high=1)),
         Sample(real(), real(low=1, high=1)),
         Sample(real(2, 3), real(2, 3, low=0, high=1), axis=-1),
     ]
     example = "loss bce_with_logits(z, y)"
+
+    def error(self, h: Value, y: Value) -> Value:
+        return y * fn.softplus(-h) + (1 - y) * fn.softplus(h)
 
     def partials(self, h: Value, y: Value) -> tuple[Value | float | None, Value | float | None]:
         # sigmoid(z) - y would cancel where it is all but y.

@@ -183,5 +183,8 @@ class Outer(BilinearMap):
         row = fn.unsqueeze(values[1], axis=-2)
         return b.mark(column * row)
 
+    def simpler(self, *xs: Value) -> Value | None:
+        return fn.unsqueeze(xs[0], axis=-1) * fn.unsqueeze(xs[1], axis=-2)
+
     def transposes(self, cotangent: Value, a: Value, b: Value) -> list[Value | None]:
         return [cotangent @ b, a @ cotangent]

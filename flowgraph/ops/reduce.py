@@ -142,6 +142,11 @@ class Mean(Reduction, LinearMap):
     def needs(self, types: Sequence[Any]) -> Sequence[tuple[Dim, int, str]]:
         return entries_needed(self, types[0], self.axes(types[0].rank))
 
+    def simpler(self, *xs: Value) -> Value | None:
+        (x,) = xs
+        axes = self.axes(x.type.rank)
+        return fn.share(self.again(x, x), size=axis_count(x.shape, axes)) if axes else fn.identity(x)
+
     def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
         (x,) = xs
         share = fn.share(self.back(cotangent, x), size=axis_count(x.shape, self.axes(x.type.rank)))
@@ -353,6 +358,7 @@ class Argmax(ArgExtreme):
 
     formula = "the first i with x_i = max x"
     numpy = "np.argmax(x, axis=axis, keepdims=keepdims)"
+    into = "np.argmax(x, axis=axis, keepdims=keepdims, out=out)"
     torch = "torch.argmax(x, dim=axis, keepdim=keepdims)"
 
 
@@ -361,4 +367,5 @@ class Argmin(ArgExtreme):
 
     formula = "the first i with x_i = min x"
     numpy = "np.argmin(x, axis=axis, keepdims=keepdims)"
+    into = "np.argmin(x, axis=axis, keepdims=keepdims, out=out)"
     torch = "torch.argmin(x, dim=axis, keepdim=keepdims)"

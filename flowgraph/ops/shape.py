@@ -50,6 +50,11 @@ class Rearrangement(LinearMap, abstract=True):
     def interval(self, given: Sequence[Interval], types: Sequence[Any]) -> Interval:
         return given[0]
 
+    def undone(self, types: Sequence[Any]) -> Op | None:
+        """The operation that makes the operand of the result, by looking at it otherwise alone; None where
+        the result does not show all of the operand, or not in any layout."""
+        return None
+
 
 class Reshape(Rearrangement):
     """The same entries, in the same order, in another shape; one size may be -1, the rest."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..types import Dim, Mismatch, TensorType, Type, Unifier, describe
-from .base import Op, Sample, Value, axis_of, fn, real
+from .base import Op, Sample, Value, axis_of, called, fn, real
 from .declared import Axis
 from .reduce import entries_needed, need_entries
 
@@ -62,6 +62,15 @@ class AlongAxis(Op, abstract=True):
 
     torch_class = ""
 
+    def exponentials(self, x: Value) -> tuple[Value, Value, Value]:
+        """x less its largest entry, the exponentials of that, and their sum, whose axis stays.
+
+        Softmax, its logarithm and the losses over them make these in one way, and so share them.
+        """
+        shifted = called(x - fn.max(x, axis=self.axis, keepdims=True), "shifted")
+        e = fn.exp(shifted)
+        return shifted, e, fn.sum(e, axis=self.axis, keepdims=True)
+
 
 class Softmax(AlongAxis):
     """Positive numbers with sum 1, in proportion to the exponentials."""
@@ -72,6 +81,10 @@ class Softmax(AlongAxis):
     numpy = softmax
     bounds = (0.0, 1.0)
     example = "p = softmax(z)"
+
+    def simpler(self, *xs: Value) -> Value | None:
+        _, e, total = self.exponentials(xs[0])
+        return e / total
 
     def _along(self, x: Value, y: Value) -> Value:
         return y * (x - fn.sum(x * y, axis=self.axis, keepdims=True))
@@ -91,6 +104,11 @@ class LogSoftmax(AlongAxis):
     torch_class = "LogSoftmax"
     numpy = log_softmax
     example = "q = log_softmax(z)"
+
+    def simpler(self, *xs: Value) -> Value | None:
+        """Below 1e-16 (1e-7 in single precision) only 0 is told apart: the sum rounds to 1 there."""
+        shifted, _, total = self.exponentials(xs[0])
+        return shifted - fn.log(total)
 
     def jvp(self, tangents: Sequence[Value | None], y: Value, *xs: Value) -> Value | None:
         (t,) = tangents

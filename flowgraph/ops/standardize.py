@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..types import REAL, TensorType, TupleType, Type, Unifier
-from .base import Op, Sample, Value, apply, axes_of, fn, items_of, real
+from .base import Op, Sample, Value, apply, axes_of, called, fn, items_of, real
 from .declared import Axes
 from .reduce import axis_count, kept_shape
 
@@ -78,6 +78,14 @@ class Standardize(Op):
         if target == "numpy":
             return standardized if self.center else rescaled
         return standardized_torch if self.center else rescaled_torch
+
+    def simpler(self, *xs: Value) -> Value | None:
+        (x,) = xs
+        if self.center:
+            x = called(x - fn.mean(x, axis=self.axis, keepdims=True), "centered")
+        spread = fn.mean(fn.square(x), axis=self.axis, keepdims=True)
+        scale = fn.reciprocal(fn.sqrt(spread + self.eps))
+        return fn.pack(x * scale, scale)
 
     def along(self, t: Value, standard: Value, scale: Value) -> Value:
         """The derivative of the first result, which is a symmetric map of a tangent or a cotangent."""

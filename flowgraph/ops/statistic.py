@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,6 +51,16 @@ class Logsumexp(Reduction):
     def arguments(self, target: str, everything: bool) -> str:
         return super().arguments(target, everything=False)
 
+    def simpler(self, *xs: Value) -> Value | None:
+        (x,) = xs
+        axes = self.axes(x.type.rank)
+        top = fn.max(x, axis=axes, keepdims=True)
+        # What an infinite entry leaves: 0 of -inf alone, for which the sum counts as 1, else infinity.
+        finite = fn.where(fn.abs(top) < math.inf, top, 0.0)
+        total = fn.maximum(fn.sum(fn.exp(x - finite), axis=axes, keepdims=True), 1.0)
+        found = top + fn.log(total)
+        return found if self.keepdims else fn.squeeze(found, axis=axes)
+
     def jvp(self, tangents: Sequence[Value | None], y: Value, *xs: Value) -> Value | None:
         (t,), (x,) = tangents, xs
         return None if t is None else self.again(t * fn.exp(x - self.back(y, x)), x)
@@ -94,6 +105,14 @@ class Spread(Reduction, abstract=True):
             return f"{where}, correction={self.correction}"
         return f"{where}, ddof=correction" if self.correction else where
 
+    def spread(self, x: Value) -> Value:
+        """The variance by operations that pass over their arrays once: see `Op.simpler`."""
+        axes = self.axes(x.type.rank)
+        if not axes:
+            return x - x
+        count = axis_count(x.shape, axes) - self.correction
+        return fn.share(self.again(fn.square(x - fn.mean(x, axis=axes, keepdims=True)), x), size=count)
+
     def slope(self, x: Value) -> Value:
         """The derivative of the variance by each entry."""
         axes = self.axes(x.type.rank)
@@ -108,6 +127,9 @@ class Var(Spread):
     numpy = "np.var"
     torch = "torch.var"
     of_number = "x - x"
+
+    def simpler(self, *xs: Value) -> Value | None:
+        return self.spread(xs[0])
 
     def jvp(self, tangents: Sequence[Value | None], y: Value, *xs: Value) -> Value | None:
         (t,), (x,) = tangents, xs
@@ -130,6 +152,9 @@ class Std(Spread):
     numpy = "np.std"
     torch = "torch.std"
     of_number = "x - x"
+
+    def simpler(self, *xs: Value) -> Value | None:
+        return fn.sqrt(self.spread(xs[0]))
 
     def jvp(self, tangents: Sequence[Value | None], y: Value, *xs: Value) -> Value | None:
         (t,), (x,) = tangents, xs
@@ -155,6 +180,10 @@ class Norm(Reduction):
             return f"np.sqrt(np.sum(x**2{self.arguments(target, len(axes) == types[0].rank)[1:]}))"
         return super().form(target, types)
 
+    def simpler(self, *xs: Value) -> Value | None:
+        (x,) = xs
+        return fn.sqrt(self.again(fn.square(x), x)) if self.axes(x.type.rank) else fn.abs(x)
+
     def jvp(self, tangents: Sequence[Value | None], y: Value, *xs: Value) -> Value | None:
         (t,), (x,) = tangents, xs
         return None if t is None else self.again(t * x, x) / nonzero(y)
@@ -171,6 +200,7 @@ class Cumsum(LinearMap):
     axis: Axis = -1
     formula = "y_i = x_0 + ... + x_i"
     numpy = "np.cumsum(x, axis=axis)"
+    into = "np.cumsum(x, axis=axis, out=out)"
     torch = "torch.cumsum(x, dim=axis)"
     samples = [
         Sample(real(4)),

@@ -177,6 +177,11 @@ class TreeBuilder(ExprBuilder):
     def wire_weight(self, c: Children) -> s.WireStmt:
         return self._wire(c[0], c[2], c[5])
 
+    def wires(self, c: Children) -> s.WiresStmt:
+        name, path = self.new_name(c[1]), self.string_value(c[3])
+        span = self.span(c[0].start_pos, c[3].end_pos)
+        return s.WiresStmt(name, path, self.token_span(c[1]), self.token_span(c[3]), span)
+
     def layer(self, c: Children) -> s.LayerStmt:
         name = self.new_name(c[1])
         return s.LayerStmt(name, c[3], self.token_span(c[1]), self.from_token(c[0], c[3]))

@@ -29,6 +29,7 @@ _PRINTED = {
     "LBRACE": "`{`",
     "AS": "`as`",
     "SPLIT": "`split`",
+    "FROM": "`from`",
     "BY": "`by`",
     "VBAR": "`|`",
     "NL": "the end of the line",

@@ -27,6 +27,7 @@ FORMS = {
     "loss": "loss cross_entropy(z, y)",
     "metric": "metric accuracy(z, y)",
     "train": "train sgd(lr=0.1), epochs=20, batch=64",
+    "wires": 'wires W from "edges.csv"',
     "data": "data { x1 x2 | y; 0 1 | 1 }",
     "block": "block f(x : [d]) -> [d] { return x }",
     "repeat": "repeat 12 as h { u = f(u) }",

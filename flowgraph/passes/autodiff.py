@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..graph import Builder, Graph, Node, Result, renamed
-from ..ops.base import Composite, Op, Value, constant, fn
+from ..ops import OPS
+from ..ops.ambient import OF_RATE
+from ..ops.base import Composite, Op, Value, beside, constant, fn
 from ..ops.scan import Scan
 from ..types import TensorType, TupleType
 from .base import Pass, Pipeline
@@ -37,11 +39,13 @@ Cotangent = Value | list[Value | None]
 class Vjp(Pass):
     """Add the gradient of the sum of all losses with respect to `wrt` (all params if empty).
 
-    Each is a result of role "gradient" labelled with the node's name in the diagram.
+    Each is a result of role "gradient" labelled with the node's name in the diagram. scaled: whether
+    they are to be multiplied by the learning rate, a leaf `rate`: the steps of plain gradient descent.
     """
 
     name: ClassVar[str] = "vjp"
     wrt: tuple[str, ...] = ()
+    scaled: bool = False
     tidy: tuple[Pass, ...] = ()
     """Passes over the derivative of a loop's round, before it is parted from the round."""
 
@@ -55,6 +59,9 @@ class Vjp(Pass):
         graph = prepare_loops(graph, wrt, losses, Pipeline(self.tidy).run)
         out, builder = _copy(graph)
         seeds = {loss: constant(builder, float(losses.count(loss))) for loss in dict.fromkeys(losses)}
+        if self.scaled and losses:
+            rate = beside(next(iter(seeds.values())), OPS["rate"](type=OF_RATE))
+            seeds = {loss: seed * rate for loss, seed in seeds.items()}
         cotangents = pull_back(graph, builder, seeds, wrt)
         results = list(graph.results)
         for name in wrt:
@@ -78,8 +85,6 @@ class Jvp(Pass):
     wrt: tuple[str, ...] = ()
 
     def run(self, graph: Graph) -> Graph:
-        from ..ops import OPS
-
         graph = Inline().run(graph)
         wrt = self.wrt or graph.params
         ends = [r.node for r in graph.results]

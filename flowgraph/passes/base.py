@@ -37,10 +37,15 @@ class Pipeline:
     def run(self, graph: Graph, observe: Observer | None = None) -> Graph:
         """Run all passes. Raises InternalError where one breaks a promise of the IR."""
         _verify_once(graph)
+        idle: set[Pass] = set()
+        """The passes that left the graph as it is by now, and need not run again."""
         for step in self.passes:
-            graph = step.run(graph)
+            before = graph
+            if step not in idle:
+                graph = step.run(graph)
+            idle = {*idle, step} if graph is before else set()
             try:
-                _verify_once(graph)
+                _verify_once(graph, before)
             except InternalError as error:
                 raise InternalError(f"after pass {step.name}: {error}") from error
             if observe is not None:
@@ -48,8 +53,11 @@ class Pipeline:
         return graph
 
 
-def _verify_once(graph: Graph) -> None:
-    """Verify a graph that was not verified before: a finished graph never changes."""
+def _verify_once(graph: Graph, before: Graph | None = None) -> None:
+    """Verify a graph that was not verified before: a finished graph never changes.
+
+    before: a verified one that it was made of, which most of its nodes are from.
+    """
     if not graph.is_verified:
-        verify(graph)
+        verify(graph, before=before)
         graph.is_verified = True

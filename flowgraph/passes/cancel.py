@@ -1,10 +1,10 @@
 """Take out the shape work that derivative rules leave behind.
 
 A repeated value inside an elementwise operation need not be repeated; two transpositions cancel,
-so do axes of size 1 put in and taken out, and a transposed product (outer ones too) is the
-product of the transposed, the other way round. These are exact. An example's share of the loss
-(1/N times a value) becomes a division by N, which rounds once where the product rounds twice: not
-exact, and closer.
+so do axes of size 1 put in and taken out, and a transposed product (outer ones too) that nothing
+else uses is the product of the transposed, the other way round. These are exact. An example's
+share of the loss (1/N times a value) becomes a division by N, which rounds once where the product
+rounds twice: not exact, and closer.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..graph import Builder, Graph, Node, Result
+from ..graph import Builder, Graph, Node, closed_like, renamed
 from ..ops import OPS
 from ..ops.base import Elementwise, Op
 from ..types import Mismatch
 from .base import Pass
+from .rewrite import live_uses, results_at
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,13 @@ class _Canceller:
         self.out = graph.like()
         self.builder = Builder(self.out, [n.name for n in graph])
         self.new: dict[str, str] = {}
+        self.uses = live_uses(graph)
 
     def run(self) -> Graph:
         for node in self.graph:
             operands = [self.new[o] for o in node.operands]
             self.new[node.name] = self._node(node, operands)
-        results = [Result(r.role, r.label, self.new[r.node], r.by, r.span) for r in self.graph.results]
-        return self.out.close(self.graph.inputs, self.graph.targets, self.graph.params, results)
+        return closed_like(self.out, self.graph, results_at(self.graph, self.new))
 
     def _node(self, node: Node, operands: list[str]) -> str:
         if isinstance(node.op, Elementwise):
@@ -89,7 +90,8 @@ class _Canceller:
         return name
 
     def _keep(self, node: Node, op: Op, operands: list[str]) -> str:
-        self.out.add(Node(node.name, op, tuple(operands), node.type, node.hint, node.span, node.of))
+        is_same = op is node.op and operands == list(node.operands)
+        self.out.add(node if is_same else renamed(node, op=op, operands=tuple(operands)))
         return node.name
 
     def _repeated(self, name: str) -> str | None:
@@ -147,6 +149,8 @@ class _Canceller:
             if node.hint is None:
                 return inner.operands[0]
             return self._keep(node, OPS["identity"](), [inner.operands[0]])
+        if self.uses[node.operands[0]] > 1:
+            return self._keep(node, node.op, [operand])
         if inner.op.name == "outer" and inner.hint is None:
             return self._keep(node, inner.op, list(reversed(inner.operands)))
         if inner.op.name == "add" and inner.hint is None and all(self._turns(o) for o in inner.operands):

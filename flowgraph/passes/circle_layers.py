@@ -4,9 +4,14 @@ Assumes a typed graph of one example. Circles are a layer where they lie at the 
 activation, and are held together by sources that they share, which are circles, inputs or entries of
 vectors themselves.
 
-The rule of what is dense: a matrix is used where at least half of its entries are wires, or a quarter if all
-of its weights are numbers, or where such a one is small; two thirds where there is no activation. Circles
-that are connected more thinly are none.
+The rule of what is dense: the wires from one vector are a matrix where at least half of its entries are
+wires, or one of 16 if all weights are numbers, or where it is small. Thinner ones are a list of wires
+(`ops/sparse.py`), if there are enough to be worth it: 16 circles and 64 wires. What is neither is left as it
+is drawn. Where the numbers come from: an entry of a matrix costs numpy 0.4 ns for each of 32 examples' worth
+of a batch, a wire of a list 8 (scipy's CSR: 5), so a list pays below one wire in 20 (13). A matrix of
+parameters is laid out anew at every call and its gradient gathered from all entries, which costs as much
+again for every entry as 16 of them in the product: there a list pays below one wire in two. A list costs 25
+µs however short it is, a wire by itself 1.5.
 """
 
 from __future__ import annotations
@@ -16,10 +21,16 @@ from dataclasses import dataclass
 
 from ..graph import Graph, Node
 from ..ops.base import Elementwise
-from .affine import Form, Forms, is_entry, is_number
+from .affine import Form, Forms, Weight, is_entry, is_number
 
-SMALL, SHARE = 256, 4
-"""A matrix of numbers with this many entries is small; a larger one has a wire for every so many entries."""
+SMALL = 256
+"""A matrix with this many entries is small."""
+SHARE, SHARE_TRAINED = 16, 2
+"""A larger one has a wire for every so many entries: one of numbers, one with params."""
+LEAST_CIRCLES, LEAST_WIRES = 16, 64
+"""What a list of wires has at the least."""
+MANY_PARTS = 4
+"""More groups of circles that are small become one list of wires."""
 
 
 @dataclass
@@ -59,7 +70,7 @@ def find_layers(graph: Graph) -> tuple[list[Layer], dict[str, int]]:
     layers: list[Layer] = []
     inside: set[str] = set()
     for group in sorted(groups.values(), key=lambda g: depths[g[0].node.name]):
-        for part in _connected(group):
+        for part in _pooled(_connected(group), inside):
             if _is_worth(part, inside):
                 layers.append(Layer(part, depths[part[0].node.name]))
                 inside.update(layers[-1].names if len(part) > 1 else ())
@@ -131,15 +142,49 @@ def _connected(units: Sequence[Unit]) -> list[list[Unit]]:
     return list(groups.values())
 
 
+def _pooled(parts: Sequence[list[Unit]], inside: set[str]) -> list[list[Unit]]:
+    """The groups; those that are no layer, or many small ones, together where they make a list of wires."""
+    small = [i for i, part in enumerate(parts) if _size(part) <= SMALL]
+    loose = {i for i, part in enumerate(parts) if not _is_worth(part, inside)}
+    if len(small) > MANY_PARTS:
+        loose.update(small)
+    pool = [unit for i in sorted(loose) for unit in parts[i]]
+    if len(loose) < 2 or not _is_list(pool):
+        return list(parts)
+    return [*(part for i, part in enumerate(parts) if i not in loose), pool]
+
+
+def _size(units: Sequence[Unit]) -> int:
+    """How many entries the matrix of all wires would have."""
+    return len(units) * len({s for u in units for s in u.form.sources()})
+
+
+def _wires(units: Sequence[Unit]) -> list[Weight]:
+    return [weight for u in units for weight in u.form.terms if weight[0]]
+
+
+def _is_list(units: Sequence[Unit]) -> bool:
+    """Whether there is enough for a list of wires."""
+    return len(units) >= LEAST_CIRCLES and len(_wires(units)) >= LEAST_WIRES
+
+
+def is_dense(wires: int, entries: int, *, is_literal: bool) -> bool:
+    """Whether so many wires are a matrix with so many entries, not a list."""
+    return entries <= SMALL or (SHARE if is_literal else SHARE_TRAINED) * wires >= entries
+
+
 def _is_worth(units: Sequence[Unit], inside: set[str]) -> bool:
-    """Whether circles gain by being a vector: several of them, or one that reads a vector; densely wired."""
+    """Whether circles gain by being a vector: several of them, or one that reads a vector; densely wired,
+    or many."""
     sources = {s for u in units for s in u.form.sources()}
     if len(units) == 1 and sum(s in inside for s in sources) < 2:
         return False
-    wires = [weight for u in units for weight in u.form.terms if weight[0]]
+    wires = _wires(units)
+    if _is_list(units):
+        return True
     entries = len(units) * len(sources)
     if units[0].excitation == units[0].node.name and 3 * len(wires) < 2 * entries:
         return False  # sums of a few numbers each, such as differences, are clearer and as fast one by one
     if all(not param for _, param in wires):  # a literal matrix: where there is no wire it has a 0
-        return entries <= SMALL or SHARE * len(wires) >= entries
-    return 2 * len(wires) >= entries
+        return is_dense(len(wires), entries, is_literal=True)
+    return SHARE_TRAINED * len(wires) >= entries

@@ -1,7 +1,8 @@
 """Storage packs: arrays that are laid out from params alone become params themselves.
 
 Assumes a vectorised graph of one example without dead nodes. An array whose entries are different params,
-which nothing else uses, is one param with `parts`, the names that its entries have in the diagram.
+which nothing else uses, is one param with `parts`, the names that its entries have in the diagram. What
+such a param, or one made by the pass `Biases`, holds and where, `held` tells.
 Promises the same values; params that other nodes use too stay as they are.
 """
 
@@ -9,12 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from ..graph import Graph, Node, renamed
 from ..naming import Namer
 from ..ops import OPS
+from ..types import Dim
 from .base import Pass
+
+Place = tuple[int | slice, ...]
+"""Where in an array a param lies, as numpy takes it between brackets."""
 
 
 @dataclass(frozen=True)
@@ -51,3 +58,28 @@ def _packed(graph: Graph, arrays: Sequence[Node]) -> Graph:
         out.add(node)
     params = dict.fromkeys(holder.get(p, p) for p in graph.params)
     return out.close(graph.inputs, graph.targets, list(params), graph.results)
+
+
+def held(node: Node) -> list[tuple[str, Place]]:
+    """The names of the diagram's params that a param holds (`Param.parts`, `Param.holds`), and where.
+
+    array[place] is the param: a view of a whole one, a number of one that is an entry. In the order in which
+    the array is described; nothing for a param of the diagram's own.
+    """
+    shape = [int(Dim.of(d).value or 0) for d in node.type.shape]
+    if node.op.parts:
+        return list(zip(node.op.parts, np.ndindex(*shape), strict=True))
+    numbers = np.arange(int(np.prod(shape))).reshape(shape)
+    found: list[tuple[str, Place]] = []
+    for names, items in node.op.holds:
+        place = tuple(_sliced(item) for item in items)
+        if isinstance(names, str):
+            found.append((names, place))
+            continue
+        spots = np.unravel_index(numbers[place].ravel(), shape)
+        found += zip(names, zip(*(axis.tolist() for axis in spots), strict=True), strict=True)
+    return found
+
+
+def _sliced(item: Any) -> int | slice:
+    return item if isinstance(item, int) else slice(*item[1:])

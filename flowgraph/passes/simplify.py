@@ -17,7 +17,7 @@ from ..ops.creator import Filled, Zeros
 from ..ops.leaf import Const
 from ..types import REAL, TensorType
 from .base import Pass
-from .rewrite import rewrite
+from .rewrite import fresh, rewrite
 
 NEUTRAL = {"mul": (1, (0, 1)), "div": (1, (1,)), "sub": (0, (1,)), "pow": (1, (1,))}
 """The number that leaves the other operand as it is, and the slots it may stand in."""
@@ -103,7 +103,7 @@ def _merged(out: Graph, node: Node) -> Node | str:
                     else renamed(node, op=OPS["identity"](), operands=(other.name,))
                 )
             op = Const(value=int(product) if float(product).is_integer() else product).as_kind("real")
-            name = _fresh(out, f"{node.name}_factor")
+            name = fresh(out, f"{node.name}_factor")
             out.add(Node(name, op, (), outer.type, None, node.span, node.of))
             return renamed(node, operands=(name, other.name))
     return node
@@ -111,7 +111,7 @@ def _merged(out: Graph, node: Node) -> Node | str:
 
 def _twice(out: Graph, node: Node) -> Node:
     """`x + x` as `2 * x`."""
-    name = _fresh(out, f"{node.name}_two")
+    name = fresh(out, f"{node.name}_two")
     two = Const(value=2).as_kind("real")
     out.add(Node(name, two, (), TensorType(REAL), None, node.span, node.of))
     return renamed(node, op=OPS["mul"](), operands=(name, node.operands[0]))
@@ -125,12 +125,6 @@ def _number(node: Node) -> float | int | None:
 
 def _is_power(value: float) -> bool:
     return value != 0 and abs(math.frexp(value)[0]) == 0.5
-
-
-def _fresh(out: Graph, name: str) -> str:
-    while name in out:
-        name += "_"
-    return name
 
 
 def _same_as(out: Graph, node: Node) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..graph import Builder, Graph, Node
+from ..graph import Builder, Graph, Node, renamed
 from ..ops.leaf import WeightedSum
 from .base import Pass
 
@@ -21,6 +21,8 @@ class SplitSums(Pass):
     terms: int = 24
 
     def run(self, graph: Graph) -> Graph:
+        if not any(node.op.name == "weighted_sum" for node in graph):
+            return graph
         out = graph.like()
         builder = Builder(out, [n.name for n in graph])
         for node in graph:
@@ -29,6 +31,8 @@ class SplitSums(Pass):
 
     def _split(self, builder: Builder, node: Node) -> Node:
         weights, operands, bias = node.op.weights, node.operands, node.op.bias
+        if len(operands) <= self.terms:
+            return node if node.of is None else renamed(node, of=None)
         while len(operands) > self.terms:
             first = WeightedSum(weights=weights[: self.terms], bias=bias)
             partial = builder.apply(first, operands[: self.terms], span=node.span)

@@ -2,9 +2,9 @@
 
 Assumes a typed graph of one example. Numbers of the same depth that the same activation makes of sums of
 weighted sources, some of which they share, become a layer: one matrix for each vector that sources are
-taken from, one vector of biases. Promises every value under its name, to rounding; weights that are numbers
-become literal arrays, and trainable ones are laid out into an array, so that each keeps its name and its
-gradient.
+taken from, one vector of biases; where wires are few, a list of them. Promises every value under its name,
+to rounding; weights that are numbers become literal arrays, and trainable ones are laid out into an array,
+so that each keeps its name and its gradient.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..ops.leaf import Array
 from ..types import Dim
 from .affine import Form, is_entry
 from .base import Pass
-from .circle_layers import SHARE, Layer, find_layers
+from .circle_layers import Layer, find_layers, is_dense
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,18 @@ class _Writer:
         is_single = len(layer.units) == 1
         total: Value | None = None
         pieces = self._pieces(layer)
+        thin = self._thin(layer, pieces)
         for origin, sources in pieces:
+            if origin in thin:
+                continue
             of = "" if len(pieces) == 1 else f"_{self.out[origin].hint or 'x'}"
             weights = self._weights(layer, sources, f"W_{title}{of}")
             value = Value(self.builder, origin)
             part = fn.matmul(weights, value) if value.shape else weights * value
+            total = part if total is None else total + part
+        if thin:
+            of = "" if len(thin) == len(pieces) else "_thin"
+            part = self._wired(layer, [piece for piece in pieces if piece[0] in thin], f"W_{title}{of}")
             total = part if total is None else total + part
         read = {source for _, sources in pieces for source in sources}
         assert total is not None and all(s in read for u in layer.units for s in u.form.sources())
@@ -169,11 +176,48 @@ class _Writer:
             node = self.graph[vector]
             users = [u for u in self.graph.users(vector) if is_entry(u)]
             size = Dim.of(node.type.shape[0]).value if node.type.rank == 1 else None
-            self.entries[vector] = [""] * (size if size is not None and size <= SHARE * len(users) else 0)
+            self.entries[vector] = [""] * (size if size is not None and size <= READ * len(users) else 0)
             for user in users if self.entries[vector] else ():
                 place = user.op.items[0]
                 self.entries[vector][place] = self.entries[vector][place] or user.name
         return self.entries[vector]
+
+    # -- lists of wires
+
+    def _thin(self, layer: Layer, pieces: Sequence[tuple[str, list[str]]]) -> set[str]:
+        """The vectors that a layer reads by a list of wires."""
+        at = {source: origin for origin, sources in pieces for source in sources if source}
+        count = dict.fromkeys((origin for origin, _ in pieces), 0)
+        trained: set[str] = set()
+        for unit in layer.units:
+            for source, param in unit.form.terms:
+                if source:
+                    count[at[source]] += 1
+                    trained.update([at[source]] if param else [])
+        return {
+            origin
+            for origin, sources in pieces
+            if not is_dense(count[origin], len(layer.units) * len(sources), is_literal=origin not in trained)
+        }
+
+    def _wired(self, layer: Layer, pieces: Sequence[tuple[str, list[str]]], title: str) -> Value:
+        """The sums of the wires from these vectors, wire by wire."""
+        values = [Value(self.builder, origin) for origin, _ in pieces]
+        values = [v if v.shape else fn.reshape(v, shape=(1,)) for v in values]
+        whole = values[0] if len(values) == 1 else fn.concat(*values, axis=-1)
+        every = [source for _, sources in pieces for source in sources]
+        places = {source: i for i, source in enumerate(every) if source}
+        found: dict[tuple[int, int], Form] = {}
+        for row, unit in enumerate(layer.units):
+            for (source, param), number in unit.form.terms.items():
+                if source in places:
+                    ends = row, places[source]
+                    found[ends] = _with(found.get(ends, NOTHING), param, number)
+        weights = self._array(list(found.values()), (len(found),), title)
+        ends_of = np.array(list(found), dtype=np.int64)
+        return fn.wired(
+            weights, whole, source=Array(ends_of[:, 1]), target=Array(ends_of[:, 0]), count=len(layer.units)
+        )
 
     # -- weights
 
@@ -253,6 +297,9 @@ class _Writer:
         assert total is not None
         return total
 
+
+READ = 4
+"""A vector of the diagram is read as one where at least one of so many of its entries is."""
 
 NOTHING = Form()
 """The weight of a wire that is not there."""

@@ -117,6 +117,8 @@ def evaluate(
         return as_torch(value) if target == "torch" else value
     form = op.form(target, types)
     known = {name: concrete(value, sizes) for name, value in op.bindings().items()}
+    tables = {name: table.value for name, table in op.tables(target, types).items()}
+    known |= {name: as_torch(value) for name, value in tables.items()} if target == "torch" else tables
     known |= bind_operands(op, arrays)
     if "train" in op.ambient:
         known["train"] = bool(known["train"])

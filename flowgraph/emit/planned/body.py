@@ -1,0 +1,394 @@
+"""The statements of a plan: arrays made once, and what is computed into them, phase by phase.
+
+Assumes a plan. Promises for every phase the lines of a function that computes it; arrays, places in them and
+views of them are made among the lines of the setup.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ...graph import Node
+from ...ops.base import Op
+from ...ops.join import Join
+from ...types import Dim, TensorType
+from .. import source
+from ..body import Body
+from ..comments import shape_note, suggestion
+from ..numpy_body import NumpyBody
+from ..template import attribute, call, instantiate, name, sum_of
+from .kernels import copy_into, kernel
+from .phases import Phase
+from .plan import Fresh, Given, Home, Plan, Steps, View
+from .rooms import Room
+from .storage import as_view
+
+DTYPES = {"int": "np.int64", "class": "np.int64", "bool": "bool"}
+WORDS = {0: "zero", 1: "one", 2: "two", 3: "three", 0.5: "half"}
+"""Names of numbers that are kept as arrays: a ufunc takes these twice as fast."""
+
+
+class PlannedBody(NumpyBody):
+    """A body that writes a plan.
+
+    setup: lines that make arrays and views. phases: those of the functions, by phase.
+    """
+
+    plan_: Plan
+    setup: list[str]
+    phases: dict[Phase, list[str]]
+    outer: dict[str, None]
+    """Variables that the function of a batch gives values to and that of a step reads."""
+
+    def prepare(self, plan: Plan, depth: int) -> PlannedBody:
+        """The body, ready to write a plan into functions of a method at this depth."""
+        self.plan_, self.setup, self.outer = plan, [], {}
+        self.phases = {phase: [] for phase in Phase}
+        self._setup_depth = depth
+        self.losses: list[str] = []
+        self.value = self.wanted = ""
+        self._numbers_made: dict[tuple[str, Any], str] = {}
+        self._titles: dict[str, str] = {}
+        self._bound: set[str] = set()
+        self._flat: dict[str, str] = {}
+        return self
+
+    # -- the whole
+
+    def write_plan(self, gradients: dict[str, ast.expr], losses: Sequence[str], wanted: Iterable[str]) -> None:
+        """Write all phases. gradients: where the gradient of each parameter lies, by its node. losses: whose
+        sum is the value of a step, if that is asked for. wanted: all results."""
+        super().plan([*wanted, *self.plan_.gradients])
+        self.losses = list(losses)
+        self.value, self.wanted = self.namer.variable("value"), "loss"
+        for node in self.plan_.order:
+            if isinstance(self.plan_.homes[node.name], Home):
+                self._titles[node.name] = self._title(node)
+        for room in self.plan_.rooms:
+            self._make_room(room)
+        for node_name, (param, steps) in self.plan_.gradients.items():
+            value = self._place(gradients[param], self.graph[param].type, steps)
+            self._bind(self._titles[node_name], value, shape_note(self.graph[node_name].type))
+            self._bound.add(node_name)
+        for node_name in self._titles:
+            self._bind_place(node_name)
+        asked = [n for n in self.plan_.order if self.plan_.phase[n.name] == Phase.LOSS]
+        for node in self.plan_.order:
+            if asked and node is asked[0]:
+                self.phases[Phase.STEP] += self._start_of_loss()
+            self._write_node(node)
+            if asked and node is asked[-1]:
+                self._within(Phase.LOSS, self._value_of_loss)
+        if not asked:
+            self.phases[Phase.STEP] += self._start_of_loss()
+            self._within(Phase.LOSS, self._value_of_loss)
+
+    def _start_of_loss(self) -> list[str]:
+        indent = source.INDENT * (self._setup_depth + 1)
+        return ["", f"{indent}{self.value} = None", f"{indent}if {self.wanted}:"]
+
+    def _value_of_loss(self) -> None:
+        """The number that is returned, where it is asked for."""
+        total = sum_of([self.variables[n] for n in self.losses])
+        self.lines += source.assign(self.value, call("float", total), depth=self.depth)
+
+    def _title(self, node: Node) -> str:
+        return self.namer.variable(node.hint or suggestion(self.graph, node, self._known()))
+
+    def _known(self) -> dict[str, ast.expr]:
+        return {**{n: name(t) for n, t in self._titles.items()}, **self.variables}
+
+    def _bind(self, title: str, value: ast.expr, note: str = "") -> None:
+        self.setup += source.assign(title, value, depth=self._setup_depth, note=note)
+
+    # -- arrays
+
+    def _make_room(self, room: Room) -> None:
+        dtype = attribute(DTYPES.get(room.kind, self.target.real))
+        titles = [self._titles[t.name] for t in room.tenants]
+        shapes = list(dict.fromkeys(t.shape for t in room.tenants))
+        if len(shapes) == 1:
+            made = call("np.empty", self._shape(shapes[0]), dtype)
+            lines = source.assign(" = ".join(titles), made, depth=self._setup_depth)
+            if len(lines) > 1 or len(lines[0]) > source.WIDTH:
+                lines = source.assign(titles[0], made, depth=self._setup_depth)
+                lines += [f"{source.INDENT * self._setup_depth}{t} = {titles[0]}" for t in titles[1:]]
+            self.setup += lines
+        else:
+            holder = self.namer.variable("room")
+            sizes = [self.size(size) for size in room.sizes()]
+            total = sizes[0] if len(sizes) == 1 else call("max", *sizes)
+            self._bind(holder, call("np.empty", total, dtype))
+            for tenant, title in zip(room.tenants, titles, strict=True):
+                part: ast.expr = name(holder)
+                if [tenant.size] != room.sizes():
+                    part = ast.Subscript(part, ast.Slice(None, self.size(tenant.size)), ast.Load())
+                if len(tenant.shape) != 1:
+                    shaped = ast.Attribute(part, "reshape", ast.Load())
+                    part = ast.Call(shaped, [self._shape(tenant.shape)], [])
+                self._bind(title, part)
+        self._bound.update(t.name for t in room.tenants)
+
+    def _shape(self, shape: Sequence[Any]) -> ast.expr:
+        if len(shape) == 1:
+            return self.size(Dim.of(shape[0]))
+        return ast.Tuple([self.size(Dim.of(d)) for d in shape], ast.Load())
+
+    def _bind_place(self, node: str) -> None:
+        """Make the variable of a value that lies in the array of another one."""
+        if node in self._bound:
+            return
+        home = self.plan_.homes[node]
+        assert isinstance(home, Home) and home.within
+        self._bind_place(home.within)
+        value = self._place(name(self._titles[home.within]), self.graph[home.within].type, home.steps)
+        self._bind(self._titles[node], value, shape_note(self.graph[node].type))
+        self._bound.add(node)
+
+    def _place(self, value: ast.expr, type: TensorType, steps: Steps) -> ast.expr:
+        for op in steps:
+            result = op.result_type([type])
+            assert isinstance(result, TensorType)
+            value = as_view(self._apply(op, value, type), result)
+            type = result
+        return value
+
+    def _apply(self, op: Op, value: ast.expr, type: TensorType) -> ast.expr:
+        form = op.form("numpy", [type])
+        return instantiate(op, form, [value], "np", self.target.real, self._sizes, self.renamed)
+
+    # -- values
+
+    def _write_node(self, node: Node) -> None:
+        if node.name in self.variables:
+            return
+        home = self.plan_.homes[node.name]
+        phase = self.plan_.phase[node.name]
+        if isinstance(home, View):
+            self._view(node, home, phase)
+        elif isinstance(home, Home):
+            self._within(phase, lambda: self._compute(node, home))
+            self.variables[node.name] = name(self._titles[node.name])
+        elif isinstance(home, Fresh) and phase == Phase.SETUP:
+            self._within(phase, lambda: Body._write(self, node, 2))
+        else:
+            self._within(phase, lambda: self._anew(node, phase))
+        del home
+
+    def _within(self, phase: Phase, write: Any) -> None:
+        """Let something write its lines among those of a phase; what the loss needs stands in a step."""
+        where = Phase.STEP if phase == Phase.LOSS else phase
+        self.lines = self.setup if phase == Phase.SETUP else self.phases[where]
+        self.depth = self._setup_depth + {Phase.SETUP: 0, Phase.LOSS: 2}.get(phase, 1)
+        write()
+
+    def _view(self, node: Node, home: View, phase: Phase) -> None:
+        """A view is made once where what it shows stays where it is, else where that is made."""
+        users = self.plan_.users[node.name]
+        value = self._expression(node) if node.op.name != "identity" else self.take(home.of)
+        shown = all(isinstance(self.plan_.homes[u], View) or self._needs_no_copy(u, node.name) for u in users)
+        if (shown and node.name not in self._wanted()) or node.op.name == "identity":
+            self.variables[node.name] = (
+                value  # nothing computes with it: views of it are views of its operand
+            )
+            return
+        title = self.namer.variable(self._view_title(node, home))
+        if home.fixed:
+            self._bind(title, value)
+        else:
+            self._within(phase, lambda: self._assign_here(title, value, phase, node))
+        self.variables[node.name] = name(title)
+
+    def _wanted(self) -> set[str]:
+        return {r.node for r in self.graph.results}
+
+    def _needs_no_copy(self, user: str, operand: str) -> bool:
+        home = self.plan_.homes[user]
+        joins = isinstance(home, Home) and (home.copied or isinstance(self.graph[user].op, Join))
+        return joins and self.plan_.within(user, operand)
+
+    def _view_title(self, node: Node, home: View) -> str:
+        if node.hint is not None:
+            return node.hint
+        base = self.variables.get(home.of)
+        if node.op.name == "transpose_last" and isinstance(base, ast.Name):
+            return f"{base.id}_T"
+        return suggestion(self.graph, node, self._known())
+
+    def _assign_here(self, title: str, value: ast.expr, phase: Phase, node: Node) -> None:
+        if phase == Phase.BEGIN:
+            self.outer[title] = None
+        self.lines += source.assign(title, value, depth=self.depth, note=self.comments.shape(node))
+
+    def _anew(self, node: Node, phase: Phase) -> None:
+        """A value for which a new array is made each time."""
+        before = set(self._names())
+        Body._write(self, node, 2)
+        if phase == Phase.BEGIN:
+            self.outer.update(dict.fromkeys(n for n in self._names() if n not in before))
+
+    def _names(self) -> list[str]:
+        return [v.id for v in self.variables.values() if isinstance(v, ast.Name)]
+
+    def _compute(self, node: Node, home: Home) -> None:
+        """A value that is written into its place."""
+        out = name(self._titles[node.name])
+        if home.copied:
+            self._copy(node, out)
+        elif isinstance(node.op, Join):
+            self._join(node, out)
+        elif node.op.into is not None:
+            self._say(node, self._instantiated(node, self._form(node)))
+            self._statements([self._declared(node, text, out) for text in _texts(node.op.into)])
+        else:
+            value = self._instantiated(node, self._form(node))
+            self._say(node, value)
+            self._statements(self._kernel(node, value, out))
+
+    def _instantiated(self, node: Node, form: Any) -> ast.expr:
+        operands = [self.variables[o] for o in node.operands]
+        if not isinstance(form, str):
+            return self._instantiate(node, form)
+        return instantiate(node.op, form, operands, "np", self.target.real, self._sizes, self.renamed)
+
+    def _declared(self, node: Node, text: str, out: ast.expr) -> ast.expr:
+        """A declared form with `out` in it."""
+        operands = [self.variables[o] for o in node.operands]
+        made = instantiate(node.op, text, operands, "np", self.target.real, self._sizes, self.renamed)
+        return _Put(out).visit(made)
+
+    def _say(self, node: Node, value: ast.expr) -> None:
+        """Note the formula of a value, for the comment above its gradient."""
+        self.comments.statements[node.name] = f"{self._titles[node.name]} = {source.text(value)}"
+        self.lines += self.comments.above(node, self.depth)
+
+    def _statements(self, statements: Iterable[ast.expr]) -> None:
+        for statement in statements:
+            self.lines += source.expression(statement, depth=self.depth)
+
+    def _kernel(self, node: Node, value: ast.expr, out: ast.expr) -> Sequence[ast.expr]:
+        made = kernel(value, out)
+        if made is None:
+            return [copy_into(value, out)]
+        if made.kind == "matmul":
+            return [self._product(node, out)]
+        kinds = [self.graph[o].type.elem.kind for o in node.operands]
+        if made.kind == "each" and all(kind == "real" for kind in kinds):
+            (only,) = made.statements
+            assert isinstance(only, ast.Call)
+            only.args = [self._number(a) for a in only.args]
+        return made.statements
+
+    def _number(self, value: ast.expr) -> ast.expr:
+        """A number as an array without axes, made once."""
+        if not (isinstance(value, ast.Constant) or (isinstance(value, ast.Call))) or value is None:
+            if not (isinstance(value, ast.UnaryOp) and isinstance(value.operand, ast.Constant)):
+                return value
+        text = source.text(value)
+        if text not in self._numbers_made:
+            number = value.value if isinstance(value, ast.Constant) else None
+            title = self.namer.variable(WORDS.get(number, "c") if number is not None else "c")
+            self._bind(title, call("np.array", value, attribute(self.target.real)))
+            self._numbers_made[text] = title
+        return name(self._numbers_made[text])
+
+    # -- products
+
+    def _product(self, node: Node, out: ast.expr) -> ast.expr:
+        """A matrix product: `np.dot` is the quicker call, but copies what is not laid out in one piece."""
+        a, b = node.operands
+        ranks = [self.graph[o].type.rank for o in (a, b)]
+        operands = [self.variables[o] for o in (a, b)]
+        plain = all(self._in_one_piece(o) for o in (a, b)) and self._owns(node.name)
+        if max(ranks) > 2 and ranks[1] == 2 and plain and self._c_order(a) and self.plan_.is_fixed(a):
+            operands[0], out = self._as_rows(a), self._as_rows(node.name)
+            ranks = [2, 2]
+        title = "np.dot" if max(ranks) <= 2 and plain else "np.matmul"
+        made = call(title, *operands)
+        made.keywords = [ast.keyword("out", out)]
+        return made
+
+    def _as_rows(self, node: str) -> ast.expr:
+        """A value with its first axes as one, as a view made once."""
+        if node not in self._flat:
+            type = self.graph[node].type
+            rows = Dim.of(1)
+            for dim in type.shape[:-1]:
+                rows = rows * Dim.of(dim)
+            value = self.variables.get(node) or name(self._titles[node])
+            title = value.id if isinstance(value, ast.Name) else node
+            shaped = ast.Attribute(value, "reshape", ast.Load())
+            variable = self.namer.variable(f"{title}_rows")
+            self._bind(variable, ast.Call(shaped, [self.size(rows), self.size(Dim.of(type.shape[-1]))], []))
+            self._flat[node] = variable
+        return name(self._flat[node])
+
+    def _in_one_piece(self, node: str) -> bool:
+        layout = self.plan_.layouts.get(node)
+        if layout is None:
+            return False
+        return bool(layout.flags.c_contiguous or layout.flags.f_contiguous) and self._laid_out(node)
+
+    def _c_order(self, node: str) -> bool:
+        return bool(self.plan_.layouts[node].flags.c_contiguous)
+
+    def _laid_out(self, node: str) -> bool:
+        """Whether the array in which a value lies is as the plan's layouts take it to be: its own."""
+        while isinstance(home := self.plan_.homes[node], View):
+            node = home.of
+        return not isinstance(home, Home) or self._owns(node)
+
+    def _owns(self, node: str) -> bool:
+        """Whether a value has an array, or a gradient's, for itself."""
+        home = self.plan_.homes[node]
+        steps = self.plan_.gradients[node][1] if node in self.plan_.gradients else home.steps  # type: ignore[union-attr]
+        return not steps or all(op.name in ("reshape",) for op in steps)
+
+    # -- copies
+
+    def _copy(self, node: Node, out: ast.expr) -> None:
+        (operand,) = node.operands
+        if self.plan_.within(node.name, operand):
+            return
+        shape = self._shape(self.graph[operand].type.shape)
+        shaped = ast.Call(ast.Attribute(out, "reshape", ast.Load()), [shape], [])
+        title = self.namer.variable(f"{self._titles[node.name]}_parts")
+        self._bind(title, shaped)
+        self._statements([copy_into(self.variables[operand], name(title))])
+
+    def _join(self, node: Node, out: ast.expr) -> None:
+        types = [self.graph[o].type for o in node.operands]
+        for operand, items in zip(node.operands, node.op.places(types), strict=True):
+            if self.plan_.within(node.name, operand) and node.operands.count(operand) == 1:
+                continue
+            place = self._place(out, node.type, (_index(items),))
+            if isinstance(place, ast.Subscript) and not node.type.elem.kind == "real":
+                pass
+            title = self.namer.variable(f"{self._titles[node.name]}_part")
+            self._bind(title, place)
+            self._statements([copy_into(self.variables[operand], name(title))])
+
+
+def _index(items: tuple[Any, ...]) -> Op:
+    from ...ops import OPS
+
+    return OPS["index"](items=items)
+
+
+def _texts(form: Any) -> Sequence[str]:
+    return (form,) if isinstance(form, str) else form
+
+
+class _Put(ast.NodeTransformer):
+    """Puts an array in the place of `out`."""
+
+    def __init__(self, out: ast.expr) -> None:
+        self.out = out
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.out if node.id == "out" else node
+
+
+__all__ = ["Given", "PlannedBody"]

@@ -1,0 +1,332 @@
+"""Where each value of a graph lives, from when to when, and in which order all are computed.
+
+Assumes a typed graph over batches whose nodes are simple (`passes.simpler`). Promises for every node that
+is needed a home: what is given, a view of another value, a place in a room, or an array made anew each time.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...graph import Graph, Node
+from ...ops import OPS
+from ...ops.base import Op
+from ...ops.control import GIVEN
+from ...ops.join import Join
+from ...ops.scan import Scan
+from ...ops.shape import Rearrangement
+from ...types import Dim, TensorType
+from ..template import name
+from .kernels import kernel
+from .phases import Phase, ordered, phases
+from .rooms import FOREVER, Room, Tenant, share
+
+Steps = tuple[Op, ...]
+"""How a place is found in an array: operations that look at it otherwise, from the first to the last."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """A leaf, a number, or a result of a node that has several: nothing is to be computed."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Another value, looked at otherwise. of: the operand. fixed: whether that stays where it is for ever."""
+
+    of: str
+    fixed: bool
+
+
+@dataclass(frozen=True)
+class Home:
+    """An array made once. within: the value in whose array it lies, by which steps; or its own."""
+
+    within: str = ""
+    steps: Steps = ()
+    copied: bool = False
+    """Whether it is a view that its operand's layout does not allow, so that the entries are copied."""
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """An array made anew each time: no form of the operation writes into one."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The optimisations of a plan, each of which can be left out."""
+
+    hoist: bool = True
+    reuse: bool = True
+    within: bool = True
+    lazy_loss: bool = True
+
+
+@dataclass
+class Plan:
+    """order: the nodes in the order in which they are computed. gradients: of the values that are computed
+    into the array of all gradients the parameter, and where in its gradient they lie."""
+
+    graph: Graph
+    phase: dict[str, Phase]
+    order: list[Node]
+    homes: dict[str, Given | View | Home | Fresh]
+    gradients: dict[str, tuple[str, Steps]]
+    tenants: dict[str, Tenant]
+    rooms: list[Room]
+    users: dict[str, list[str]] = field(default_factory=dict)
+    layouts: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def within(self, node: str, operand: str) -> bool:
+        """Whether an operand of a node, as a view shows it, is computed into the node's own array."""
+        while isinstance(home := self.homes[operand], View):
+            operand = home.of
+        return isinstance(home, Home) and home.within == node
+
+    def is_fixed(self, node: str) -> bool:
+        """Whether a value lies in the same memory in every step."""
+        home = self.homes[node]
+        if isinstance(home, View):
+            return home.fixed
+        return (
+            isinstance(home, Home) or self.graph[node].op.name == "param" or self.phase[node] == Phase.SETUP
+        )
+
+
+def make_plan(
+    graph: Graph,
+    always: Sequence[str],
+    asked: Sequence[str],
+    gradients: Mapping[str, str],
+    nominal: Mapping[str, int],
+    options: Options = Options(),  # noqa: B008 - frozen
+) -> Plan:
+    """The plan of a step.
+
+    always: results of every step. asked: those that only some steps are asked for. gradients: of the
+    nodes in `always` that are to lie in the array of all gradients, the parameter's node. nominal: the
+    symbolic sizes by which memory is shared.
+    """
+    if not options.lazy_loss:
+        always, asked = [*always, *asked], []
+    phase = phases(graph, always, asked, hoist=options.hoist)
+    order = ordered(graph, phase)
+    return _Planner(graph, phase, order, dict(gradients), nominal, options, {*always, *asked}).plan()
+
+
+class _Planner:
+    def __init__(
+        self,
+        graph: Graph,
+        phase: dict[str, Phase],
+        order: list[Node],
+        gradients: dict[str, str],
+        nominal: Mapping[str, int],
+        options: Options,
+        results: Iterable[str],
+    ) -> None:
+        self.graph, self.phase, self.order, self.options = graph, phase, order, options
+        self.gradients, self.nominal, self.results = gradients, nominal, set(results)
+        self.place = {node.name: i for i, node in enumerate(order)}
+        self.users: dict[str, list[str]] = {n: [] for n in self.place}
+        for node in order:
+            for operand in dict.fromkeys(node.operands):
+                self.users[operand].append(node.name)
+        # What is tried on layouts has these sizes: none is 1, so that no view is one by chance.
+        self.sample = {symbol: 5 + 2 * i for i, symbol in enumerate(dict.fromkeys((*nominal, *graph.sizes)))}
+        self.layouts: dict[str, np.ndarray] = {}
+        self.homes: dict[str, Given | View | Home | Fresh] = {}
+        self.in_place: set[str] = set()
+
+    def plan(self) -> Plan:
+        for node in self.order:
+            self.homes[node.name] = self._home(node)
+        gradients: dict[str, tuple[str, Steps]] = {}
+        for node_name, param in self.gradients.items():
+            found = self._movable(node_name, ())
+            if found is not None and found[0] not in gradients and self.options.within:
+                gradients[found[0]] = (param, found[1])
+        self.placed = set(gradients)
+        if self.options.within:
+            self._within()
+        tenants = self._tenants()
+        rooms = share(list(tenants.values()), self.nominal, reuse=self.options.reuse)
+        return Plan(
+            self.graph,
+            self.phase,
+            self.order,
+            self.homes,
+            gradients,
+            tenants,
+            rooms,
+            self.users,
+            self.layouts,
+        )
+
+    # -- what kind of home
+
+    def _home(self, node: Node) -> Given | View | Home | Fresh:
+        if node.op.name in GIVEN or not isinstance(node.type, TensorType) or node.type.elem.kind == "key":
+            self._lay(node)
+            return Given() if node.op.name in GIVEN or not node.operands else Fresh()
+        if node.op.name in ("const", "size_value", "item", "training", "rate"):
+            self._lay(node)
+            return Given()
+        if isinstance(node.op, Scan) or node.op.subgraphs():
+            self._lay(node)
+            return Fresh()
+        if isinstance(node.op, Rearrangement) or node.op.name == "identity":
+            looked = self._look(node)
+            if looked is not None:
+                return looked
+        self._lay(node)
+        if self.phase[node.name] == Phase.SETUP and node.name not in self.gradients:
+            return Fresh() if not self._goes_within(node) else Home()
+        found = None if self._form(node) is None else kernel(self._form(node), name("out"))
+        if node.op.into is not None:
+            return Home()
+        if found is None:
+            return Fresh()
+        if found.in_place:
+            self.in_place.add(node.name)
+        return Home()
+
+    def _form(self, node: Node) -> ast.expr | None:
+        form = node.op.form("numpy", [self.graph[o].type for o in node.operands])
+        return ast.parse(form, mode="eval").body if isinstance(form, str) else None
+
+    def _goes_within(self, node: Node) -> bool:
+        """Whether a constant is part of an array that is put together, as a row of ones is."""
+        return any(isinstance(self.graph[u].op, Join) for u in self.users[node.name])
+
+    def _lay(self, node: Node) -> None:
+        """Note the layout that the value has: that of an array of its own."""
+        if isinstance(node.type, TensorType) and node.type.elem.kind != "key":
+            shape = tuple(_dim(d).at(self.sample) for d in node.type.shape)
+            self.layouts[node.name] = (
+                np.broadcast_to(np.bool_(False), shape) if not shape else np.empty(shape, bool)
+            )
+
+    def _look(self, node: Node) -> View | Home | None:
+        """The value as a view of its operand, or as a copy in an array of its own."""
+        (first, *rest) = node.operands
+        if rest or first not in self.layouts:
+            return None
+        types = [self.graph[first].type]
+        seen = np.asarray(node.op.evaluate([self.layouts[first]], types, self.sample))
+        if np.may_share_memory(seen, self.layouts[first]) or node.op.name == "identity":
+            self.layouts[node.name] = seen
+            return View(first, self._fixed(first))
+        self._lay(node)
+        return Home(copied=True) if node.op.name in ("reshape", "flatten") else None
+
+    def _fixed(self, operand: str) -> bool:
+        home = self.homes[operand]
+        if isinstance(home, View):
+            return home.fixed
+        given = self.graph[operand].op.name in ("param", "const", "buffer")
+        return isinstance(home, Home) or given or self.phase[operand] == Phase.SETUP
+
+    # -- values within others
+
+    def _within(self) -> None:
+        """Let values be written where they are copied to: into what they are joined in or laid out anew."""
+        for node in reversed(self.order):
+            home = self.homes[node.name]
+            if not isinstance(home, Home):
+                continue
+            types = [self.graph[o].type for o in node.operands]
+            if home.copied:
+                self._move(node, node.operands[0], (OPS["reshape"](shape=types[0].shape),))
+            elif isinstance(node.op, Join):
+                for operand, items in zip(node.operands, node.op.places(types), strict=True):
+                    self._move(node, operand, (OPS["index"](items=items),))
+
+    def _move(self, node: Node, operand: str, steps: Steps) -> None:
+        """Put what a view shows into a place of the node's array, if nothing stands against it."""
+        found = self._movable(operand, steps)
+        if found is None or node.operands.count(operand) > 1 or found[0] in self.placed:
+            return
+        self.homes[found[0]] = Home(node.name, found[1])
+
+    def _movable(self, operand: str, steps: Steps) -> tuple[str, Steps] | None:
+        """The value that a view shows, with the steps to its place, where it can be written there."""
+        while isinstance(home := self.homes[operand], View):
+            base = self.graph[home.of]
+            op = self.graph[operand].op
+            back = None if not isinstance(op, Rearrangement) else op.undone([base.type])
+            if len(self.users[operand]) > 1 or (back is None and op.name != "identity"):
+                return None
+            steps, operand = steps if back is None else (*steps, back), home.of
+        if not isinstance(home, Home) or home.within:
+            return None
+        if home.copied and steps:
+            return None  # it is filled in its operand's layout, which only an array of its own allows
+        return operand, steps
+
+    # -- how long
+
+    def _tenants(self) -> dict[str, Tenant]:
+        """The values that have an array of their own, with the time in which it is needed."""
+        first: dict[str, int] = {}
+        last: dict[str, int] = {}
+        for node in self.order:
+            owner = self._owner(node.name)
+            if owner is None:
+                continue
+            first[owner] = min(first.get(owner, FOREVER), self.place[node.name])
+            until = max([self.place[node.name], *(self.place[u] for u in self.users[node.name])])
+            if self._outlives(node.name):
+                until = FOREVER
+            last[owner] = max(last.get(owner, 0), until)
+        return {
+            owner: Tenant(
+                owner, self.graph[owner].type.elem.kind, tuple(map(_dim, self.graph[owner].type.shape)),
+                first[owner], last[owner], self._heir(owner, last),
+            )
+            for owner in first
+            if owner not in self.placed
+        }  # fmt: skip
+
+    def _owner(self, node: str) -> str | None:
+        """The value in whose array this one lies."""
+        home = self.homes[node]
+        while not isinstance(home, Home) or home.within:
+            if isinstance(home, View):
+                node = home.of
+            elif isinstance(home, Home):
+                node = home.within
+            else:
+                return None
+            home = self.homes[node]
+        return node
+
+    def _outlives(self, node: str) -> bool:
+        """Whether a value is computed less often than it is read, or read by the caller."""
+        phase = self.phase[node]
+        later = any(self.phase[u] > phase for u in self.users[node])
+        return node in self.results or phase == Phase.SETUP or (phase == Phase.BEGIN and later)
+
+    def _heir(self, owner: str, last: Mapping[str, int]) -> str:
+        """An operand that is not needed after this value, which may be written in its place."""
+        if owner not in self.in_place or any(
+            isinstance(h, Home) and h.within == owner for h in self.homes.values()
+        ):
+            return ""
+        node = self.graph[owner]
+        for operand in node.operands:
+            home = self.homes[operand]
+            same = self.graph[operand].type == node.type
+            if same and isinstance(home, Home) and not home.within and last.get(operand) == self.place[owner]:
+                return operand
+        return ""
+
+
+def _dim(size: Any) -> Dim:
+    return Dim.of(size)

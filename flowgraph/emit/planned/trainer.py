@@ -1,0 +1,284 @@
+"""`class Trainer` of -O2: the optimiser's steps in memory that is made once.
+
+Assumes a written plan of the loss and its gradient. Promises the interface, the order of batches and the rules of
+the plain Trainer (`emit.trainer`), to rounding.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ...naming import Namer
+from .. import source
+from ..modes import Modes
+from ..module import Header
+from ..schedule import rate_lines
+from ..template import attribute, call
+from ..trainer import PlainTrainer, unpack_lines
+from .body import PlannedBody
+from .phases import Phase
+from .storage import Storage
+from .updates import Lowered
+
+BLOCK = 16384
+"""Entries that an update treats at a time: the arrays of a chain of calls stay in the cache nearest to the core
+(measured: Adam on 10^6 parameters takes half the time; between 4096 and 65536 it hardly matters)."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written for a Trainer.
+
+    sizes: the variables of symbolic sizes, and expressions of the inputs that give them. checks: lines that
+    hold them against what the diagram requires. begin: inputs that the function of a batch takes. start: lines
+    at the start of a step, which need the names in `step_takes`. finish: lines at its end.
+    """
+
+    body: PlannedBody
+    storage: Storage
+    sizes: dict[str, str]
+    checks: list[str]
+    inputs: list[str]
+    start: list[str]
+    loss: str
+    finish: list[str]
+    overflows: bool
+    names: dict[str, str] = field(default_factory=dict)
+
+
+class PlannedTrainer(PlainTrainer):
+    """Writes the class."""
+
+    def __init__(self, header: Header, inputs: Sequence[str], real: str, modes: Modes, made: Written) -> None:
+        super().__init__(header, inputs, real, modes, None)
+        self.made = made
+        self.storage = made.storage
+
+    def methods(self, convert: Sequence[str]) -> list[list[str]]:
+        return [
+            self.init(),
+            self.views("params", "parameters"),
+            self.views("buffers", "running statistics") if self.modes.buffers else [],
+            self.planned_step(convert),
+            self.planned_run(convert),
+            self.batches() if self.inputs else [],
+            self.state(),
+            self.load_state(),
+            self.planned_update(),
+            self.plan_for(),
+            self.plan(),
+        ]
+
+    def about(self) -> list[str]:
+        return [*super().about(), "A step works in arrays that are made once for batches of a size."]
+
+    # -- what it holds
+
+    def held(self) -> list[str]:
+        slots = self.optimiser.slots()
+        kept = "".join(f', "{slot}": {self.storage.views}(self._{slot})' for slot in slots)
+        buffers = []
+        if self.modes.buffers:
+            kept = f', "buffers": self._buffers{kept}'
+            buffers = self.copied_buffers()
+        arrays = ast.parse(f'{{"params": self._params{kept}}}', mode="eval").body
+        made = call("np.zeros", ast.Constant(self.storage.total), attribute(self.real))
+        return [
+            *source.assign("self._w", made, depth=2, note="all parameters"),
+            "        self._g = np.zeros_like(self._w)  # their gradients",
+            *(f"        self._{slot} = np.zeros_like(self._w)" for slot in slots),
+            f"        self._params = {self.storage.views}(self._w)",
+            "        for name, view in self._params.items():",
+            "            view[...] = params[name]",
+            *buffers,
+            *source.assign("self._arrays", arrays, depth=2),
+            *self._scratch(),
+            "        self._plans = {}  # by the sizes of a batch",
+        ]
+
+    # -- the update
+
+    def _lowered(self) -> Lowered:
+        namer = Namer(["w", "g", "lr", "t", *self.optimiser.slots(), *self.optimiser.used()])
+        lowered = Lowered(["w", "g", *self.optimiser.slots()], ["g"], lambda: namer.variable("scratch"))
+        return lowered.write(self.optimiser.update())
+
+    def _in_blocks(self, lowered: Lowered) -> bool:
+        return self.storage.total > BLOCK and len(lowered.lines) > 2
+
+    def _scratch(self) -> list[str]:
+        lowered = self._lowered()
+        count, total = len(lowered.scratch), self.storage.total
+        if not self._in_blocks(lowered):
+            return [f"        self._{s} = np.empty_like(self._w)" for s in lowered.scratch]
+        arrays = ", ".join(f"self._{a}" for a in ("w", "g", *self.optimiser.slots()))
+        pieces = [f"a[i : i + {BLOCK}] for a in arrays"]
+        lines = [f"        arrays = ({arrays})"]
+        if count:
+            lines.append(f"        scratch = np.empty(({count}, {BLOCK}), {self.real})")
+            pieces = [f"*({pieces[0]})", f"*scratch[:, : {total} - i]"]
+            made = [f"            ({', '.join(pieces)})"]
+        else:
+            made = [f"            tuple({pieces[0]})"]
+        return [
+            *lines,
+            "        self._blocks = [  # pieces that the cache holds",
+            *made,
+            f"            for i in range(0, {total}, {BLOCK})",
+            "        ]",
+        ]
+
+    def planned_update(self) -> list[str]:
+        lowered = self._lowered()
+        statements = self.optimiser.update()
+        words = set(re.findall(r"\w+", " ".join(statements)))
+        lines = [
+            "    def _update(self):",
+            f'        """Move the parameters along their gradients by the rule of {self.optimiser.title}."""',
+        ]
+        if self.optimiser.schedule is not None:
+            lines += rate_lines(self.training, self.header.renamed, "lr", "self._t", "self._lr", 2)
+            words.discard("lr")
+        lines.append("        self._t += 1")
+        before = self.optimiser.before()
+        lines += ["        " + re.sub(r"= (\w+)$", r"= self._\1", line) for line in before]
+        lines += unpack_lines([n for n in ("lr", *self.optimiser.used(), "t") if n in words])
+        arrays = ["w", "g", *self.optimiser.slots()]
+        if self.header.frozen:
+            lines += [
+                "        for name in self._frozen:",
+                "            self._grads[name][...] = 0",
+            ]
+        if self.clip is not None:
+            lines += [
+                "        norm = np.sqrt(np.dot(self._g, self._g))",
+                "        self._g *= np.minimum(self._clip / (norm + 1e-6), 1)",
+            ]
+        if self._in_blocks(lowered):
+            names = ", ".join([*arrays, *lowered.scratch])
+            lines += [f"        for {names} in self._blocks:"]
+            return [*lines, *(f"            {line}" for line in lowered.lines)]
+        lines += unpack_lines([*arrays, *lowered.scratch])
+        return [*lines, *(f"        {line}" for line in lowered.lines)]
+
+    # -- steps
+
+    def planned_step(self, convert: Sequence[str]) -> list[str]:
+        given = ", ".join(self.inputs)
+        rng = ["        rng = np.random.default_rng([self._seed, self._t, 1])"] if self.modes.draws else []
+        wanted = "loss, rng" if self.modes.draws else "loss"
+        take = self._guarded(
+            [
+                f"        begin({given})",
+                *rng,
+                f"        value = compute({wanted})",
+            ]
+        )
+        return [
+            *source.signature("step", ["self", *self.inputs, "loss=True"], depth=1),
+            '        """Take one step; return the loss before it, or None with loss=False."""',
+            *convert,
+            f"        begin, compute = self._plan_for({given})",
+            *take,
+            "        self._update()",
+            "        return value",
+        ]
+
+    def _guarded(self, lines: Sequence[str]) -> list[str]:
+        """Lines under which exp may overflow to inf, as it may in a sigmoid."""
+        if not self.made.overflows:
+            return list(lines)
+        return ['        with np.errstate(over="ignore"):', *(f"    {line}" for line in lines)]
+
+    def planned_run(self, convert: Sequence[str]) -> list[str]:
+        v = self.local
+        plain = self.run(convert)
+        start = next(i for i, line in enumerate(plain) if line.endswith(f"{v['losses']} = []"))
+        given = ", ".join(self.inputs)
+        lines = [*plain[:start], f"        {v['losses']} = []"]
+        if self.inputs:
+            lines.append(f"        whole = {v['per_epoch']} == 1  # then the order of the rows is no matter")
+        loop = [f"        for {v['i']} in range(steps):"]
+        if self.inputs:
+            loop += [
+                f"            if not whole or {v['i']} == 0:",
+                f"                {v['epoch']}, {v['k']} = divmod(self._t, {v['per_epoch']})",
+                f"                if {v['i']} == 0 or {v['k']} == 0:",
+                f"                    {v['batches']} = self._batches({v['epoch']}, {v['n']})",
+                f"                {v['rows']} = slice(None) if whole else {v['batches']}[{v['k']}]",
+            ]
+            parts = ", ".join(f"{i}[{v['rows']}]" for i in self.inputs)
+            names = ", ".join(self.inputs)
+            loop += [
+                f"                part = ({parts},)" if len(self.inputs) == 1 else f"                part = {parts}",
+                "                begin, compute = self._plan_for(*part)",
+                "                begin(*part)",
+            ]
+            del names
+        else:
+            lines.append(f"        begin, compute = self._plan_for({given})")
+            lines.append(f"        begin({given})")
+        if self.modes.draws:
+            loop.append("            rng = np.random.default_rng([self._seed, self._t, 1])")
+        wanted = f"log > 0 and {v['i']} % log == 0"
+        wanted += ", rng" if self.modes.draws else ""
+        loop += [
+            f"            {v['value']} = compute({wanted})",
+            "            self._update()",
+            f"            if {v['value']} is not None:",
+            f"                {v['losses']}.append({v['value']})",
+        ]
+        return [*lines, *self._guarded(loop), f"        return np.array({v['losses']})"]
+
+    # -- plans
+
+    def plan_for(self) -> list[str]:
+        sizes = self.made.sizes
+        key = ", ".join(sizes.values())
+        key = f"({key},)" if len(sizes) == 1 else f"({key})"
+        return [
+            *source.signature("_plan_for", ["self", *self.inputs], depth=1),
+            '        """The functions of a batch like this one, and the arrays that they work in."""',
+            f"        sizes = {key}",
+            "        if sizes not in self._plans:",
+            *(f"        {line}" for line in self.made.checks),
+            "            while len(self._plans) > 3:  # lengths that come and go must not fill the memory",
+            "                del self._plans[next(iter(self._plans))]",
+            "            self._plans[sizes] = self._plan(*sizes)",
+            "        return self._plans[sizes]",
+        ]
+
+    def plan(self) -> list[str]:
+        body, made = self.made.body, self.made
+        compute = [*made.start, *body.phases[Phase.STEP], *made.finish]
+        begin = body.phases[Phase.BEGIN]
+        read = set(re.findall(r"\w+", "\n".join(compute)))
+        kept = [i for i in made.inputs if i in read]
+        outer = [*kept, *(n for n in body.outer if n in read)]
+        if kept:
+            arguments, names = ["*batch"], ", ".join(made.inputs)
+            begin = [f"            {names}{',' * (len(made.inputs) == 1)} = batch", *begin]
+        else:
+            arguments = list(made.inputs)
+        if outer:
+            begin = [f"            nonlocal {', '.join(outer)}", *begin]
+        return [
+            *source.signature("_plan", ["self", *made.sizes], depth=1),
+            '        """Arrays for batches of such sizes, and what is done in them."""',
+            *body.setup,
+            *(f"        {n} = None" for n in outer),
+            "",
+            *source.signature("begin", arguments, depth=2),
+            '            """Compute what depends on the batch alone."""',
+            *begin,
+            "",
+            *source.signature("compute", ["loss", "rng"] if self.modes.draws else ["loss"], depth=2),
+            '            """Compute the gradient; return the loss if it is wanted."""',
+            *compute,
+            f"            return {body.value}",
+            "",
+            "        return begin, compute",
+        ]

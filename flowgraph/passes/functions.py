@@ -1,0 +1,104 @@
+"""What PyTorch has one function for, and the diagram says in several operations.
+
+The mean over the batch of a loss that is a mean over the example becomes the loss averaged over both:
+`F.cross_entropy(z, y)`. A product with a transposed matrix plus a vector becomes `linear`: `F.linear`.
+`where(c, 1, 0)` becomes a cast.
+Assumes a graph over batches, of which PyTorch takes the derivatives: an empty batch is the
+business of the form. Equal to rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..graph import Graph, Node, renamed
+from ..ops import OPS
+from ..ops.loss import Averaged
+from ..types import REAL, TensorType
+from .base import Pass
+from .dce import Dce
+from .rewrite import rewrite
+
+
+@dataclass(frozen=True)
+class Functions(Pass):
+    """Fewer operations, each a function of PyTorch's."""
+
+    name: ClassVar[str] = "functions"
+
+    def run(self, graph: Graph) -> Graph:
+        def rule(out: Graph, node: Node) -> Node | str:
+            found = RULES.get(node.op.name)
+            return node if found is None else found(graph, out, node)
+
+        return Dce().run(rewrite(graph, rule))
+
+
+def _is_only(graph: Graph, name: str) -> bool:
+    """Whether a value has no name and one user, so that it may vanish in that."""
+    return graph[name].hint is None and graph.use_count(name) == 1
+
+
+def _whole_loss(graph: Graph, out: Graph, node: Node) -> Node:
+    """The mean over the batch of a mean over all positions of the example, as one mean."""
+    loss = out[node.operands[0]]
+    while _is_same(loss, out) and graph.use_count(loss.name) == 1:
+        loss = out[loss.operands[0]]
+    if not (isinstance(loss.op, Averaged) and loss.op.torch_whole and graph.use_count(loss.name) == 1):
+        return node
+    types = [out[o].type for o in loss.operands]
+    positions = loss.op.positions(types)
+    if len(loss.op.mean_axes(types)) != positions - 1:
+        return node
+    op = loss.op.with_attrs(axis=tuple(range(-positions, 0))).canonical(types)
+    return renamed(node, op=op, operands=loss.operands)
+
+
+def _is_same(node: Node, out: Graph) -> bool:
+    """Whether a value is that of its operand: a mean over no axes."""
+    return node.op.name == "mean" and node.type == out[node.operands[0]].type
+
+
+def _linear(graph: Graph, out: Graph, node: Node) -> Node:
+    """x Wᵀ + b, in either order, where W is a matrix and b has an entry for each of its rows."""
+    for place, other in ((0, 1), (1, 0)):
+        product, bias = out[node.operands[place]], out[node.operands[other]]
+        if product.op.name != "matmul" or not _is_only(graph, product.name):
+            continue
+        x, turned = (out[o] for o in product.operands)
+        weight = out[turned.operands[0]] if turned.op.name == "transpose_last" else None
+        if weight is None or weight.type.rank != 2 or x.type.rank < 2:
+            continue
+        if not isinstance(bias.type, TensorType) or bias.type.shape != weight.type.shape[:1]:
+            continue
+        op = OPS["linear"](out=weight.type.shape[0], bias=True)
+        return renamed(node, op=op, operands=(x.name, weight.name, bias.name))
+    return node
+
+
+def _truth(graph: Graph, out: Graph, node: Node) -> Node:
+    """1 where something is true and 0 elsewhere, as the truth cast: real where all that use it are."""
+    condition, *numbers = (out[o] for o in node.operands)
+    if [n.op.value if n.op.name == "const" else None for n in numbers] != [1, 0]:
+        return node
+    if not isinstance(condition.type, TensorType) or condition.type.shape != node.type.shape:
+        return node
+    users = graph.users(node.name)
+    becomes_real = users and all(u.op.name == "cast" and u.op.kind == "real" for u in users)
+    if any(r.node == node.name for r in graph.results) or not becomes_real:
+        return renamed(node, op=OPS["cast"](kind=node.type.elem.kind), operands=(condition.name,))
+    real = TensorType(REAL, node.type.shape)
+    return renamed(node, op=OPS["cast"](kind="real"), operands=(condition.name,), type=real)
+
+
+def _cast(graph: Graph, out: Graph, node: Node) -> Node | str:
+    """Nothing, where a value has the type already."""
+    given = out[node.operands[0]]
+    if given.type != node.type:
+        return node
+    return given.name if node.hint is None else renamed(node, op=OPS["identity"]())
+
+
+RULES = {"batch_mean": _whole_loss, "add": _linear, "where": _truth, "cast": _cast}
+"""What may become something else, by the name of its operation."""
