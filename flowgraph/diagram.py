@@ -7,13 +7,12 @@ carries diagnostics; `Diagram.warnings` holds what compiles and yet cannot be me
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .compiling import DTYPES, LEVELS, TARGETS, compiled
 from .display import Displayed
 from .errors import Diagnostic, Diagnostics, FlowError, InternalError, Source, fail
 from .graph import Graph, with_subgraphs
@@ -30,10 +29,10 @@ from .passes.coupling import Coupling
 from .passes.expand_grad import ExpandDerivatives
 from .passes.infer import InferTypes
 from .passes.inline import Inline
-from .passes.learn import Learn, staying
+from .passes.learn import Learn
 from .passes.need_sizes import NeedSizes
-from .pipelines import derivative_pipeline, fast_pipeline, modular_pipeline, pipeline
-from .reading import check_sparse, read_edges, read_used
+from .pipelines import derivative_pipeline, pipeline
+from .reading import read_edges, read_used
 from .syntax import File
 from .version import __version__
 
@@ -47,16 +46,10 @@ if TYPE_CHECKING:
     from .train.report import Trained
     from .verify.report import Verification
 
-TARGETS = ("numpy", "torch")
-DTYPES = ("float32", "float64")
-LEVELS = (0, 1, 2)
 STAGES = ("ast", "graph", "typed", "batched", "grad", "optimised", "code")
 
 UNNAMED = ("", "-", "<stdin>", "<cell>")
 """Paths that give a diagram no name."""
-
-EXTRAS = {"numpy": ("jvp", "hvp", "per_example_grad"), "torch": ("vjp",)}
-"""What `--with` may ask for, by target."""
 
 
 class Diagram(Displayed):
@@ -148,10 +141,10 @@ class Diagram(Displayed):
         """
         if not function:
             made = pipeline(level, rounds=True, packed=packed)
-            return made.run(self.graph if self._has_blocks else self.expanded)
-        expanded = self._with_loss(f"`{function}`")
+            return made.run(self.graph if self.has_blocks else self.expanded)
+        expanded = self.with_loss(f"`{function}`")
         is_gradient = function == "loss_and_grad"
-        in_rounds = self._has_blocks and is_gradient
+        in_rounds = self.has_blocks and is_gradient
         made = derivative_pipeline(level, function, rounds=in_rounds, packed=packed and is_gradient)
         return made.run(self.graph if in_rounds else expanded)
 
@@ -166,15 +159,15 @@ class Diagram(Displayed):
 
         function: one of DERIVED. Raises FlowError (E0603) where there is no loss.
         """
-        return derivative_pipeline(level, function).run(self._with_loss(f"`{function}`"), observe)
+        return derivative_pipeline(level, function).run(self.with_loss(f"`{function}`"), observe)
 
     @property
-    def _has_blocks(self) -> bool:
+    def has_blocks(self) -> bool:
         """Whether blocks are called, with no derivative asked for that would go through them."""
         asked = any(node.op.name in REQUESTS for graph in with_subgraphs(self.graph) for node in graph)
         return not asked and any(node.op.subgraphs() for node in self.graph)
 
-    def _with_loss(self, what: str) -> Graph:
+    def with_loss(self, what: str) -> Graph:
         """The expanded graph, which must have a loss. Raises FlowError (E0603)."""
         if not self.graph.results_of("loss"):
             raise fail(
@@ -193,40 +186,18 @@ class Diagram(Displayed):
         extras: Sequence[str] = (),
         training: Training | None = None,
         sparse: str = "",
+        without: Collection[str] = (),
     ) -> str:  # fmt: skip
         """The text of a Python module for the target. Raises FlowError, ValueError.
 
         extras: further functions, of those in EXTRAS for the target. training: in place of what the
-        file's `train` statement says. sparse: "scipy" for lists of wires by its CSR, in numpy.
+        file's `train` statement says. sparse: "scipy" for lists of wires by its CSR, in numpy. without:
+        optimisations of level 2 to leave out, of `pipelines.OPTIMISATIONS`.
         """
-        check_sparse(sparse, target)
-        unknown = [e for e in extras if e not in EXTRAS.get(target, ())]
-        if target not in TARGETS or dtype not in DTYPES or level not in LEVELS or unknown:
-            raise ValueError(f"no target {target!r}, level {level!r}, dtype {dtype!r} or extras {unknown}")
-        from .emit import CannotHold, Header, emit
-
-        with paused_collector():
-            header = Header(self._file_name, __version__, target, level, dtype, sparse)
-            trained = training or self.training
-            frozen = staying(self.expanded, trained.freeze)
-            if len(frozen) < len(self.graph.params):
-                header = replace(header, training=trained, frozen=frozen)
-            functions = [e for e in EXTRAS[target] if e in extras]
-            if target == "numpy" and self.graph.results_of("loss"):
-                functions.insert(0, "loss_and_grad")
-            packed = not frozen and "vjp" not in extras
-            if target == "numpy":
-                derived = {f: self.written(level, f, packed=packed) for f in functions}
-                if level == 2 and header.training is not None and self.graph.results_of("loss"):
-                    derived["trainer"] = fast_pipeline().run(self._with_loss("`Trainer`"))
-                return emit(self.written(level, packed=packed), header, derived, self.graph)
-            derived = {f: self.differentiated(level, f) for f in functions}
-            if self._has_blocks:
-                with suppress(CannotHold):
-                    modular = modular_pipeline(level, packed=packed).run(self.graph)
-                    return emit(modular, header, derived, self.graph)
-            whole = pipeline(level, packed=packed).run(self.expanded)
-            return emit(whole, header, derived, self.graph)
+        return compiled(
+            self, self._file_name, target, level=level, dtype=dtype, extras=extras, training=training,
+            sparse=sparse, without=without,
+        )  # fmt: skip
 
     def stage(
         self,
@@ -259,7 +230,7 @@ class Diagram(Displayed):
         """
         from .explain import explain
 
-        expanded = self._with_loss("the backward pass") if backward else self.expanded
+        expanded = self.with_loss("the backward pass") if backward else self.expanded
         return explain(
             self.program, self.graph, expanded, self.source.path, backward=backward, saved=saved,
             expand=expand, inputs=inputs, params=params, seed=seed, format=format,
@@ -281,7 +252,7 @@ class Diagram(Displayed):
         from .draw.overlay import Overlay, Wishes
 
         if grad:
-            self._with_loss("the backward flow")
+            self.with_loss("the backward flow")
         overlay = Overlay(self.program, self.graph, self.source.path, Wishes(inputs, params, grad, seed))
         return draw(self.graph, depth=depth, scale=scale, theme=theme, metrics=metrics, overlay=overlay)
 

@@ -5,6 +5,7 @@ Assumes a typed graph of one example without calls and requests for derivatives.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from .passes.autodiff import Jvp, Vjp
@@ -19,17 +20,20 @@ from .passes.fold import Fold
 from .passes.inline import Inline
 from .passes.inside import Inside
 from .passes.keep import Keep
+from .passes.labels import Labels
 from .passes.linear_model import LinearModel
 from .passes.packing import Packing
 from .passes.per_example import PerExample
 from .passes.pick import Pick
 from .passes.powers import Powers
+from .passes.scales import Scales
 from .passes.signs import Signs
 from .passes.simpler import Simpler
 from .passes.simplify import Simplify
 from .passes.slices import Slices
 from .passes.split_sums import SplitSums
 from .passes.tile import Tile
+from .passes.totals import Totals
 from .passes.updates import Updates
 from .passes.vectorise import Vectorise
 
@@ -115,13 +119,40 @@ def derivative_pipeline(level: int, function: str, *, rounds: bool = False, pack
     return Pipeline((*before, *differentiate, *again, *within(SplitSums())))
 
 
-def fast_pipeline() -> Pipeline:
-    """The passes from a typed graph to what the Trainer of level 2 is planned from."""
+FAST = ("vectorise", "linear_model", "biases", "columns", "labels", "powers", "scales", "totals", "rate")
+"""The passes of level 2 that can be left out, to see what each gains."""
+
+OPTIMISATIONS = (*FAST, "hoist", "reuse", "within", "lazy_loss", "blocks")
+"""The same, and what a plan of memory does."""
+
+
+
+def fast_pipeline(*, scaled: bool = False, without: Collection[str] = ()) -> Pipeline:
+    """The passes from a typed graph to what the Trainer of level 2 is planned from.
+
+    scaled: whether gradients come out times the learning rate. without: those of FAST to leave out.
+    """
+
+    def chosen(title: str, *passes: Pass) -> tuple[Pass, ...]:
+        return () if title in without else passes
+
     tidy = within(*TIDY)
-    before = (*_vectorised(True), LinearModel(), Batch(), Inline(), *tidy, Biases())
-    differentiate = tuple(replace(p, tidy=TIDY) if isinstance(p, Vjp) else p for p in DERIVED["loss_and_grad"])
-    after = (Dce(), *within(Fold()), *tidy, Slices(), Columns())
-    return Pipeline((*before, *differentiate, *after, Simpler(), Powers(), *TIDY, *LAST))
-
-
-LAST: tuple[Pass, ...] = (Cse(), Cancel(), Simplify(), Dce())
+    vectorise = chosen("vectorise", *_vectorised(True), *chosen("linear_model", LinearModel()))
+    vjp = Vjp(tidy=TIDY, scaled=scaled and "rate" not in without)
+    steps = (
+        *vectorise,
+        *(Batch(), Inline(), *tidy),
+        *chosen("biases", Biases()),
+        *(Updates(), Keep(("loss", "buffer")), vjp),
+        *(Dce(), *within(Fold()), *tidy),
+        *chosen("biases", Slices()),
+        *chosen("columns", Columns()),
+        *chosen("labels", Labels()),
+        Simpler(),
+        *chosen("powers", Powers()),
+        *TIDY,
+        *chosen("scales", Scales()),
+        *(Cse(), Cancel(), Simplify(), Dce()),
+        *chosen("totals", Totals(), Cse(), Dce()),
+    )
+    return Pipeline(steps)

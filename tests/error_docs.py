@@ -103,7 +103,8 @@ COMMANDS = {
 
 REMARKS = {
     "E0604": "Only `flowc verify` says this, of two ways to compute the same that do not agree.",
-    "E0605": "PyTorch and pyarrow are optional: `pip install 'flowgraph[torch]'` and `'flowgraph[data]'`.\n"
+    "E0605": "PyTorch, pyarrow and scipy are optional: `pip install 'flowgraph[torch]'`,\n"
+    "`'flowgraph[data]'` and `'flowgraph[sparse]'`.\n"
     "Weights in a `.pt` file need PyTorch 2.10 or later: [weights.md](weights.md).",
     "E0802": "`flowc train --resume` says this of a file that is damaged, cut, or no checkpoint at all;\n"
     "[checkpoints.md](checkpoints.md) says how that is found out. A good older one is used (W0801).",
@@ -156,6 +157,8 @@ def _examples(folder: Path) -> dict[str, tuple[str, str]]:
     best: dict[str, tuple[tuple[int, int, str], str, str]] = {}
     for file in sorted(folder.glob("*.err")):
         program = file.with_suffix(".flow").read_text(encoding="utf-8")
+        if "wires W from" in program:
+            continue  # it shows little without its table
         parts = _messages(file.read_text(encoding="utf-8"))
         for part in parts:
             code = re.match(r"\w+\[(\w+)\]", part)

@@ -8,6 +8,7 @@ line such as `# --set D=3` or `# --max-nodes 5` is handed on. `pytest --update-g
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
 import re
@@ -50,7 +51,8 @@ def diagnose(path: Path) -> tuple[Diagnostic, ...]:
     """What is said of a file: errors if it has any, else warnings."""
     text = path.read_text(encoding="utf-8")
     try:
-        return Diagram(Source("$FILE", text), **options(text)).warnings
+        with contextlib.chdir(ERRORS):  # where the tables of wires are
+            return Diagram(Source("$FILE", text), **options(text)).warnings
     except FlowError as error:
         return error.diagnostics
 

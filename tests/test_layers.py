@@ -23,6 +23,7 @@ LEVELS = [
     {"explain", "draw"},
     {"diff", "verify", "train"},
     {"stages", "display", "reading"},
+    {"compiling"},
     {"diagram"},
     {"bench"},
     {"cli", "__init__"},

@@ -25,6 +25,7 @@ from ..diagram import LEVELS, Diagram
 from ..errors import Diagnostics, fail
 from ..params import Params, find_params
 from ..passes.simulate import ShapeClash, bind_sizes
+from ..train.place import need_torch
 from ..train.plan import misnumbered
 from ..verify.cases import random_case
 from .modules import Job, in_numpy
@@ -38,6 +39,10 @@ RANDOM_ROWS = 32
 CHECKED_STEPS = 3
 TOLERANCE = {"float32": 1e-3, "float64": 1e-8}
 """How far parameters may lie apart after these steps, relative to the largest entry."""
+
+NO_TORCH = "PyTorch is not installed, so there is nothing to compare with: pip install 'flowgraph[torch]'"
+NO_LOSS = "There is no loss to train by: forward passes alone are measured."
+NO_PARAMS = "There is nothing to train: forward passes alone are measured."
 
 Arrays = dict[str, np.ndarray]
 
@@ -61,34 +66,28 @@ def bench(
     data: a file of examples in place of the diagram's own; without any, random ones. params: first
     parameters, as `Diagram.run` takes them. batch: rows in a step, or "all"; None as the `train`
     statement says. threads: None for as many as there are cores. compiled: the torch module under
-    torch.compile besides. seconds: that a turn takes, about.
+    torch.compile besides; needs a C++ compiler (E0605). seconds: that a turn takes, about.
     """
     if batch is not None and batch != "all" and (said := misnumbered("batch", batch)):
         raise fail("E0404", said, path=diagram.source.path, help="give another number, or `all`")
+    has_torch = importlib.util.find_spec("torch") is not None
+    if compiled:
+        need_torch()
+        need_compiler()
     threads = threads or cores()
     first = first_values(diagram, params, seed, dtype=dtype)
     texts = {f"numpy -O{level}": diagram.compile("numpy", level=level, dtype=dtype) for level in LEVELS[1:]}
     rows, what = _examples(diagram, data, batch, first, next(iter(texts.values())), dtype, seed)
-    job = job_of(diagram, "numpy")
-    jobs = dict.fromkeys(texts, job)
-    notes = []
-    if importlib.util.find_spec("torch") is None:
-        notes.append(
-            "PyTorch is not installed, so there is nothing to compare with: pip install 'flowgraph[torch]'"
-        )
-    else:
+    jobs = dict.fromkeys(texts, job_of(diagram, "numpy"))
+    if has_torch:
         texts["torch"] = diagram.compile("torch", dtype=dtype)
-        jobs["torch"] = replace(job, target="torch", threads=threads)
-        if compiled:
-            texts["torch.compile"] = texts["torch"]
-            jobs["torch.compile"] = replace(jobs["torch"], compiled=True)
-    if busy := busy_text():
-        notes.append(busy)
-    if compiled and not has_compiler():
-        raise fail(
-            "E0605", "torch.compile needs a C++ compiler, and there is none", help="install g++ or clang++"
-        )
-    found = Bench(diagram.name, what, _count(rows), dtype, threads, rounds, notes=notes)
+        jobs["torch"] = job_of(diagram, "torch", threads=threads)
+    if compiled:
+        texts["torch.compile"] = texts["torch"]
+        jobs["torch.compile"] = replace(jobs["torch"], compiled=True)
+    found = Bench(diagram.name, what, _count(rows), dtype, threads, rounds)
+    if not has_torch:
+        found.notes.append(NO_TORCH)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flowc-bench-")))
         workers = {}
@@ -97,7 +96,8 @@ def bench(
             command = ["-m", "flowgraph.bench", str(folder / str(number))]
             workers[name] = Worker(name, command, threads)
             stack.callback(workers[name].close)
-        _measure(diagram, found, workers, folder, seconds, watcher or Silent())
+        can_train = "\nclass Trainer" in next(iter(texts.values()))
+        _measure(diagram, found, workers, folder, seconds, can_train, watcher or Silent())
     return found
 
 
@@ -114,17 +114,24 @@ def cores() -> int:
 
 
 def busy_text() -> str:
-    """That others use the machine, a sentence; empty where they do not, or where it cannot be known."""
+    """That the machine is not idle, a sentence; empty where it is, or where it cannot be known."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load < 0.5 * cores():
         return ""
-    said = f"a load of {load:.1f} on {count_text(cores(), 'core')}"
-    return f"Others were using the machine when this began ({said}): the times are theirs too."
+    said = f"a load of {load:.1f} on {count_text(cores(), 'core')} in the last minute"
+    return f"The machine was not idle when this began ({said}): times may be too long."
 
 
 def has_compiler() -> bool:
     """Whether torch.compile finds a C++ compiler."""
     return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++"))
+
+
+def need_compiler() -> None:
+    """Raise FlowError (E0605) where torch.compile finds no C++ compiler."""
+    if not has_compiler():
+        said = "torch.compile needs a C++ compiler, and there is none"
+        raise fail("E0605", said, help="install g++ or clang++, or leave out --compile")
 
 
 # ---------------------------------------------------------------------------------------
@@ -228,15 +235,20 @@ def _count(rows: Arrays) -> int:
 
 
 def _measure(
-    diagram: Diagram, found: Bench, workers: dict[str, Worker], folder: Path, seconds: float, watcher: Watcher
+    diagram: Diagram,
+    found: Bench,
+    workers: dict[str, Worker],
+    folder: Path,
+    seconds: float,
+    can_train: bool,
+    watcher: Watcher,
 ) -> None:
     """Fill in the rows, and notes on what does not agree."""
     names = ", ".join(workers)
-    can_train = bool(diagram.graph.results_of("loss")) and bool(diagram.graph.params)
     failed: dict[str, Measured] = {}
     steps: dict[str, Measured] = dict.fromkeys(workers)
     try:
-        watcher.phase(f"making ready {names}", len(workers))
+        watcher.phase(f"{found.name}: making ready {names}", len(workers))
         for name, worker in workers.items():
             try:
                 worker.wait()
@@ -249,12 +261,13 @@ def _measure(
         if can_train:
             draws = any(node.op.draws for node in diagram.expanded)
             found.notes += [] if draws else disagreements(able, folder, TOLERANCE[found.dtype])
-            watcher.phase("training steps", len(able) * found.rounds)
+            watcher.phase(f"{found.name}: training steps", len(able) * found.rounds)
             steps |= take_turns(able, "train", found.rounds, seconds=seconds, told=watcher.turn)
         else:
-            found.notes.append("There is no loss to train by: forward passes alone are measured.")
+            has_loss = bool(diagram.graph.results_of("loss"))
+            found.notes.append(NO_PARAMS if has_loss else NO_LOSS)
         able = {name: worker for name, worker in able.items() if not isinstance(steps[name], Failed)}
-        watcher.phase("forward passes", len(able) * found.rounds)
+        watcher.phase(f"{found.name}: forward passes", len(able) * found.rounds)
         forward = take_turns(able, "forward", found.rounds, seconds=seconds, told=watcher.turn)
     finally:
         watcher.close()

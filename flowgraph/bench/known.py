@@ -19,19 +19,28 @@ def known() -> Iterator[Diagram]:
         yield load(FLOWS / f"{name}.flow")
 
 
-def table_of(found: Sequence[Bench], ascii: bool = False) -> str:
-    """A line a network: the training step of every contestant, and the quickest numpy over PyTorch."""
+def table_of(found: Sequence[Bench], ascii: bool = False, said: Sequence[str] = ()) -> str:
+    """A line a network: the training step of every contestant, and the quickest numpy over PyTorch.
+
+    said: remarks on all of them, after those of each.
+    """
     names = list(dict.fromkeys(row.name for bench in found for row in bench.rows))
     has_base = BASE in names
     cells = [["training step", "batch", *names, *([f"best numpy / {BASE}"] if has_base else [])]]
-    notes: list[str] = []
     for bench in found:
         rows = [bench.row(name) for name in names]
         times = [NOTHING if row is None else measured_text(row.step, ascii) for row in rows]
         ratios = [bench.ratio(name) for name in names if name.startswith("numpy")]
         best = min((r for r in ratios if r is not None), default=None)
         cells.append([bench.name, str(bench.batch), *times, *([ratio_text(best)] if has_base else [])])
-        notes += [f"{bench.name}: {note}" for note in bench.all_notes()]
-    first = found[0]
-    text = f"{first.conditions}\n\n{columns(cells)}"
-    return text + "".join(f"\n{note}\n" for note in notes)
+    text = f"{found[0].conditions}\n\n{columns(cells)}"
+    return text + "".join(f"\n{note}\n" for note in [*_remarks(found), *said])
+
+
+def _remarks(found: Sequence[Bench]) -> list[str]:
+    """The notes, each under the names of its networks, but for one that is on all."""
+    owners: dict[str, list[str]] = {}
+    for bench in found:
+        for note in bench.all_notes():
+            owners.setdefault(note, []).append(bench.name)
+    return [n if len(names) == len(found) else f"{', '.join(names)}: {n}" for n, names in owners.items()]

@@ -17,8 +17,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parents[2]
+"""Where the package lies: a process is to find the same one."""
 POOLS = ("OMP", "OPENBLAS", "MKL", "VECLIB", "NUMBA", "BLIS")
 PAUSE = 0.03
 """Seconds between turns: the idle threads of the one before still spin for a while."""
@@ -41,12 +44,13 @@ class Worker:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the process
         suffix = {"VECLIB": "MAXIMUM_THREADS"}
         pools = {f"{pool}_{suffix.get(pool, 'NUM_THREADS')}": str(threads) for pool in POOLS}
+        path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         self._process = subprocess.Popen(
-            [sys.executable, *command],
+            [sys.executable, "-P", *command],  # nothing in the user's folder stands for a library
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=os.environ | pools,
+            env=os.environ | pools | {"PYTHONPATH": os.pathsep.join(path)},
             text=True,
             encoding="utf-8",
         )

@@ -42,22 +42,24 @@ def command(output: Output, file: str | None, settings: dict[str, Any], max_node
                 raise click.UsageError(f"--{name} is about a FILE, and there is none")
         if settings:
             raise click.UsageError("--set is about a FILE, and there is none")
-    from ..bench import bench
+    from ..bench import bench, busy_text
+    from ..bench.known import known, table_of
     from ..bench.progress import Silent, watcher_for
     from ..diagram import load
 
+    busy = [said] if (said := busy_text()) else []
     if file is None:
-        from ..bench.known import known, table_of
-
-        found = [
-            bench(d, **wishes, watcher=Silent() if output.json else watcher_for(sys.stderr)) for d in known()
-        ]
-        output.product(
-            "".join(f"{b.as_json()}\n" for b in found) if output.json else table_of(found, output.ascii)
-        )
+        measured = []
+        for each in known():
+            measured.append(
+                bench(each, **wishes, watcher=Silent() if output.json else watcher_for(sys.stderr))
+            )
+        text = table_of(measured, output.ascii, busy)
+        output.product("".join(f"{one.as_json()}\n" for one in measured) if output.json else text)
         return 0
     diagram = load(file, settings=settings, max_nodes=max_nodes)
     output.diagnostics(diagram.warnings)
-    one = bench(diagram, **wishes, watcher=Silent() if output.json else watcher_for(sys.stderr))
-    output.product(f"{one.as_json()}\n" if output.json else one.table(output.ascii))
+    found = bench(diagram, **wishes, watcher=Silent() if output.json else watcher_for(sys.stderr))
+    found.notes += busy
+    output.product(f"{found.as_json()}\n" if output.json else found.table(output.ascii))
     return 0

@@ -70,7 +70,8 @@ def command(
     if check and out is None:
         raise click.UsageError("--check compares with a file: name it with -o")
     output.has_product = out in (None, "-")
-    from ..diagram import EXTRAS, load
+    from ..compiling import EXTRAS
+    from ..diagram import load
 
     unknown = [name for name in extras if name not in EXTRAS[target]]
     if unknown:

@@ -20,7 +20,7 @@ from .circles import Circles
 from .neurons import Found, find
 from .picture import Frame, Item, Wire
 from .sift import sift
-from .terms import is_route
+from .terms import is_route, table_parts
 from .wording import LONG, SHORT, Wording
 
 KINDS = {"call": "block", "loop": "repeat", "scan": "scan"}
@@ -101,6 +101,7 @@ class Level:
         self.order = {node.name: number for number, node in enumerate(graph)}
         self.ends = {r.node: r for r in graph.results}
         is_top = outside is None
+        self.parts = table_parts(graph, self.params)
         drawn = self._drawn(metrics)
         silent = {n.name for n in graph if n.name in self.params or self._is_silent(n)}
         self.sifted = sift(graph, drawn, silent, self.path, frame)
@@ -108,7 +109,7 @@ class Level:
         self.out.folded += self.sifted.count
         folded = self.sifted.places
         self.found: Found = find(graph, self.params, self.alive, scale, is_top=is_top, folded=folded)
-        self.wording = Wording(graph)
+        self.wording = Wording(graph, self.parts)
         self.places: dict[str, tuple[str, ...]] = {}
         self.inside: set[str] = set()
         """The nodes that are folded into others."""
@@ -141,7 +142,7 @@ class Level:
                 self._folded(node)
             if node.name not in self.alive:
                 continue
-            if node.name in self.found.absorbed:
+            if node.name in self.found.absorbed or node.name in self.parts:
                 self.inside.add(node.name)
                 self.wording.fold(node.name)
             elif node.name in self.params or self._is_silent(node):

@@ -295,6 +295,24 @@ _READERS: dict[str, Callable[[Terms, Node, _Part], Iterator[_Part | Term]]] = {
 }
 
 
+def table_parts(graph: Graph, params: frozenset[str]) -> frozenset[str]:
+    """The nodes that part the weights of a table of wires by the layers they end in."""
+    of: dict[str, str] = {}
+    """The param that each is a part of."""
+    for node in graph:
+        if node.op.name in ("rearrange", "split", "item") and node.hint is None:
+            source = node.operands[0]
+            if source in params or source in of:
+                of[node.name] = of.get(source, source)
+    others = {
+        param
+        for name, param in of.items()
+        for user in graph.users(name)
+        if user.name not in of and (user.op.name != "wired" or user.operands[0] != name)
+    }
+    return frozenset(name for name, param in of.items() if param not in others)
+
+
 def is_route(node: Node) -> bool:
     """Whether a vector is nothing but other values side by side: its circles are theirs."""
     return node.op.name in ("stack", "concat") and length(node) is not None

@@ -45,10 +45,10 @@ class Said(NamedTuple):
 
 
 class Wording:
-    """Writes the values of one graph; they are given in its order."""
+    """Writes the values of one graph; they are given in its order. same: those written as their operand."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, same: Collection[str] = ()) -> None:
+        self.graph, self.same = graph, same
         self.said: dict[str, Said] = {}
 
     def stand(self, name: str) -> None:
@@ -100,10 +100,12 @@ class Wording:
         parts = [
             self.said[o] for n, o in enumerate(node.operands) if n >= len(slots) or slots[n] not in apart
         ]  # fmt: skip
-        if op.name in SAME and parts:
+        if (op.name in SAME or node.name in self.same) and parts:
             return parts[0]
         if op.name in SIGNS:
             return _infix(SIGNS[op.name], parts[0], parts[1])
+        if op.name == "wired":
+            return _infix("@", parts[0], parts[1])
         if op.name == "neg":
             return Said(f"-{_held(parts[0], PRODUCT)}", SUM, parts[0].length + 1)
         if op.name == "square":

@@ -8,9 +8,11 @@ from ..graph import Graph
 from ..passes.engines import Engines
 from ..passes.functions import Functions
 from ..passes.inside import Inside
+from ..passes.share_turns import ShareTurns
 from .module import Header, with_names
 from .modules import CannotHold
 from .numpy import emit_numpy
+from .planned.write import rate_in_seed
 from .torch import emit_torch
 
 
@@ -25,7 +27,7 @@ def emit(
     """
     derived = derived or {}
     if header.target == "torch" and header.level > 0:
-        graph = Inside(Functions()).run(graph)
+        graph = ShareTurns().run(Inside(Functions()).run(graph))
     if header.sparse:
         engines = Inside(Engines(header.sparse))
         graph, derived = engines.run(graph), {f: engines.run(g) for f, g in derived.items()}
@@ -33,4 +35,4 @@ def emit(
     return (emit_numpy if header.target == "numpy" else emit_torch)(graph, header, derived, named or graph)
 
 
-__all__ = ["CannotHold", "Header", "emit"]
+__all__ = ["CannotHold", "Header", "emit", "rate_in_seed"]

@@ -20,6 +20,7 @@ from ..types import Dim, TensorType, TupleType
 from . import source
 from .comments import Comments, suggestion
 from .loops import write_scan
+from .tables import tables_of
 from .template import (
     Sizes,
     array_operands,
@@ -346,16 +347,8 @@ class Body:
         operands = self._typed(node, form, operands)
         return instantiate(
             node.op, form, operands, self.target.module, self.target.real, self._sizes, self.renamed,
-            self._tables(node),
+            tables_of(self.graph, node, self.target, self.variables),
         )  # fmt: skip
-
-    def _tables(self, node: Node) -> dict[str, ast.expr]:
-        """What stands for the tables of a node's operation, by their names in its form."""
-        types = [self.graph[o].type for o in node.operands]
-        tables = node.op.tables(self.target.key, types)
-        assert self.target.table is not None or not tables
-        hint = node.hint or suggestion(self.graph, node, self.variables)
-        return {title: self.target.table(t, f"{hint}_{title}") for title, t in tables.items()}  # type: ignore[misc]
 
     def _typed(self, node: Node, form: Any, operands: list[ast.expr]) -> list[ast.expr]:
         """Make arrays of bare numbers where a function takes none, and where all operands are numbers.

@@ -70,6 +70,14 @@ def modules_used(functions: Iterable[Function]) -> set[str]:
     return names & {"np", "torch", "F", *STANDARD, "sparse"}
 
 
+def import_lines(functions: Iterable[Function]) -> list[str]:
+    """The imports of a numpy module that contains the functions."""
+    used = modules_used(functions)
+    own = [f"import {module}" for module in STANDARD if module in used]
+    scipy = ["from scipy import sparse"] if "sparse" in used else []
+    return [*(["", *own] if own else []), "", "import numpy as np", *scipy]
+
+
 def paste(function: Function, rename: Mapping[str, str]) -> list[str]:
     """The source of a helper, with module-level functions renamed."""
     wanted = {}

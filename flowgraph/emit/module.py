@@ -47,6 +47,8 @@ class Header:
     """How the module trains; None where there is nothing to train."""
     frozen: tuple[str, ...] = ()
     """Names of the parameters that stay as they are."""
+    without: frozenset[str] = frozenset()
+    """Optimisations of level 2 that are left out."""
 
 
 def with_names(header: Header, graphs: Sequence[Graph], named: Graph) -> Header:
@@ -60,7 +62,7 @@ def with_names(header: Header, graphs: Sequence[Graph], named: Graph) -> Header:
     for each, node in ((g, n) for g in graphs for n in g):
         if node.op.name == "key" and header.target == "numpy":
             forms.append(draw_key)
-        if node.op.name in (*GIVEN, "const", "training", "key") or node.op.subgraphs():
+        if node.op.name in (*GIVEN, "const", "training", "key", "rate") or node.op.subgraphs():
             continue
         types = [each[o].type for o in node.operands]
         if header.target == "torch" and node.op.torch_along is not None:

@@ -17,7 +17,7 @@ from . import source
 from .body import Target
 from .comments import shape_note
 from .first_values import FirstValues
-from .helpers import STANDARD, modules_used, paste, with_callees
+from .helpers import import_lines, paste, with_callees
 from .modes import Modes, bind_modes
 from .module import (
     Header,
@@ -34,13 +34,13 @@ from .module import (
     takes,
 )
 from .numpy_body import NumpyBody
+from .packs import pack, packed_lines, packed_params, unpack
 from .planned.body import PlannedBody
 from .planned.write import planned_trainer
-from .packs import pack, packed_lines, packed_params, unpack
 from .rounds import Rounds
 from .schedule import schedule_forms
 from .tables import Tables
-from .template import attribute, call, helper_name, literal, name, sum_of
+from .template import attribute, call, helper_name, name, sum_of
 from .trainer import write_trainer
 
 Finish = Callable[[dict[str, ast.expr]], list[str]]
@@ -68,7 +68,7 @@ class _Module:
         self.helpers: dict[str, Any] = {}
         self.tables = Tables("numpy", self.real, self.helpers, header.renamed)
         self.target = Target(
-            "numpy", "np", self.real, wrap=lambda value: call(self.real, value), table=self.tables.of
+            "numpy", "np", self.real, wrap=lambda v: call(self.real, v), table=self.tables.of
         )
         self.constants = arrays_at_head(graph, Namer(CODE_NAMES))
         self.reserved = set(CODE_NAMES) | set(self.constants.values()) | set(header.helper_names)
@@ -103,37 +103,10 @@ class _Module:
         functions = with_callees([*self.helpers.values(), *schedule_forms(self.header.training)])
         parts += [paste(f, self.header.renamed) for f in functions]
         parts.append(self.tables.lines())
-        head = [docstring(self.header, self.graph), *self._imports(functions)]
-        constants = self._constants()
-        if constants:
-            head += ["", *constants]
-        return join(head, parts)
-
-    def _imports(self, functions: list[Any]) -> list[str]:
-        used = modules_used(functions)
-        own = [f"import {module}" for module in STANDARD if module in used]
-        scipy = ["from scipy import sparse"] if "sparse" in used else []
-        return [*(["", *own] if own else []), "", "import numpy as np", *scipy]
-
-    # -- the head
-
-    def _constants(self) -> list[str]:
-        lines = [f"{n} = {v}" for n, v in self.graph.constants]
-        for node, variable in self.constants.items():
-            array = self.graph[node]
-            if array.op.value.is_long:
-                continue  # it stands at the end
-            dtype = {"real": self.real, "int": "np.int64", "bool": "bool"}[array.type.elem.kind]
-            value = call("np.array", source_list(array.op.value), dtype=attribute(dtype))
-            lines += source.assign(variable, value, depth=0)
-        return lines
-
-    def _constant(self, node: str, variable: str) -> ast.expr:
-        """What stands for a literal array in functions."""
-        array = self.graph[node]
-        if not array.op.value.is_long:
-            return name(variable)
-        return self.tables.array(array.op.value, array.type.elem.kind, variable)
+        head = [docstring(self.header, self.graph), *import_lines(functions)]
+        constants = [f"{n} = {v}" for n, v in self.graph.constants]
+        constants += self.tables.constants_lines(self.graph, self.constants)
+        return join([*head, *(["", *constants] if constants else [])], parts)
 
     # -- functions
 
@@ -142,11 +115,9 @@ class _Module:
         for argument in takes(self.graph, targets=True):
             namer.reserve(self.graph[argument].hint or argument)
         graph = graph or self.graph
-        made = kind(
-            graph, self.target, self.header.level, namer, self.helpers, renamed=self.header.renamed
-        )
+        made = kind(graph, self.target, self.header.level, namer, self.helpers, renamed=self.header.renamed)
         body = made.begin(self.rounds)
-        body.variables.update({n: self._constant(n, v) for n, v in self.constants.items()})
+        body.variables.update({n: self.tables.constant(self.graph[n], v) for n, v in self.constants.items()})
         return body
 
     def _function(
@@ -426,8 +397,3 @@ class _Module:
 def _key(node: Node) -> str:
     """The name of a param, or of the param that a tangent is of."""
     return str(node.hint).removesuffix("_dot") if node.op.name == "input" else str(node.hint)
-
-
-def source_list(array: Any) -> ast.expr:
-    """The numbers of an array as nested lists."""
-    return literal(array.data.tolist(), "np", lambda dim: ast.Constant(dim.value))

@@ -11,16 +11,19 @@ import ast
 import base64
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..graph import Graph, Node
+from ..naming import Namer
 from ..ops.leaf import Array
 from ..ops.table import Table
 from . import source
-from .template import call, helper_name, literal, name
+from .comments import suggestion
+from .template import attribute, call, helper_name, literal, name
 
 if TYPE_CHECKING:
     import torch
@@ -77,6 +80,36 @@ class Tables:
             self._add(key, hint, kind)
         return name(self.names[key])
 
+    def constant(self, node: Node, variable: str) -> ast.expr:
+        """What stands for a literal array in functions: the constant at the head, or one at the end."""
+        array = node.op.value
+        return self.array(array, node.type.elem.kind, variable) if array.is_long else name(variable)
+
+    def constants_lines(self, graph: Graph, constants: Mapping[str, str]) -> list[str]:
+        """The statements at the head that make literal arrays, those that stand at the end left out.
+
+        constants: the nodes, each with the name of its constant.
+        """
+        lines: list[str] = []
+        for node, variable in constants.items():
+            array, kind = graph[node].op.value, graph[node].type.elem.kind
+            if not array.is_long:
+                lines += source.assign(variable, self.listed(array, kind), depth=0)
+        return lines
+
+    def first_value(self, array: Array, title: str) -> ast.expr:
+        """The tensor that a torch module's parameter of this name begins as."""
+        if not array.is_long:
+            return self.listed(array, "real")
+        return call(f"{self.array(array, 'real', f'{title}_first').id}.clone")
+
+    def kept_constant(self, node: Node, variable: str) -> list[str]:
+        """The statement by which a torch module keeps a literal array."""
+        array, kind = node.op.value, node.type.elem.kind
+        return kept(
+            variable, self.array(array, kind, variable) if array.is_long else self.listed(array, kind)
+        )
+
     def _add(self, key: Any, hint: str, kind: str) -> None:
         plain = re.sub(r"\W+", "_", hint).upper()
         free = f"_{plain}"
@@ -106,7 +139,7 @@ class Tables:
 
     def _array(self, title: str, array: Array, kind: str) -> list[str]:
         if not self._is_text(array):
-            return source.assign(title, self._listed(array, kind), depth=0)
+            return source.assign(title, self.listed(array, kind), depth=0)
         data, stored = stored_as(array.data, kind, self.real.partition(".")[2])
         text = base64.b64encode(zlib.compress(data.tobytes(), 9)).decode("ascii")
         shape = ", ".join(map(str, data.shape))
@@ -119,12 +152,14 @@ class Tables:
         title = helper_name(helper)
         return self.renamed.get(title, title)
 
-    def _listed(self, array: Array, kind: str) -> ast.expr:
-        numbers = literal(array.data.tolist(), "", lambda dim: ast.Constant(dim.value))
-        module = "torch" if self.key == "torch" else "np"
-        dtype = {"real": self.real, "int": f"{module}.int64", "bool": f"{module}.bool"}[kind]
-        maker = "torch.tensor" if self.key == "torch" else "np.array"
-        return call(maker, numbers, dtype=ast.parse(dtype, mode="eval").body)
+    def listed(self, array: Array, kind: str) -> ast.expr:
+        """A short array, number by number."""
+        is_torch = self.key == "torch"
+        module = "torch" if is_torch else "np"
+        numbers = literal(array.data.tolist(), module, lambda dim: ast.Constant(dim.value))
+        dtypes = {"real": self.real, "int": f"{module}.int64", "bool": "torch.bool" if is_torch else "bool"}
+        maker = "torch.tensor" if is_torch else "np.array"
+        return call(maker, numbers, dtype=attribute(dtypes[kind]))
 
 
 def _quoted(text: str) -> Iterator[str]:
@@ -147,3 +182,42 @@ def stored_as(data: np.ndarray, kind: str, real: str) -> tuple[np.ndarray, str]:
 
 
 INTEGERS: Sequence[str] = ("uint8", "int16", "int32", "int64")
+
+
+def tables_of(
+    graph: Graph, node: Node, target: Any, variables: Mapping[str, ast.expr]
+) -> dict[str, ast.expr]:
+    """What stands for the tables of a node's operation, by their names in its form.
+
+    target: a `body.Target`. variables: those that hold values, for a name of what nobody named.
+    """
+    tables = node.op.tables(target.key, [graph[o].type for o in node.operands])
+    if not tables:
+        return {}
+    hint = node.hint or suggestion(graph, node, variables)
+    return {title: target.table(table, f"{hint}_{title}") for title, table in tables.items()}
+
+
+def tables_in(graph: Graph, namer: Namer, holders: Collection[str]) -> dict[Table, str]:
+    """What the forms of a torch class read besides, each by the name of its attribute.
+
+    holders: the operations whose graphs are classes of their own.
+    """
+    found: dict[Table, str] = {}
+    graphs = [graph]
+    for each in graphs:
+        for node in each:
+            if node.op.name not in holders:
+                graphs += node.op.subgraphs()
+            types = [each[o].type for o in node.operands]
+            for title, table in node.op.tables("torch", types).items():
+                if table not in found:
+                    found[table] = namer.variable(f"{node.hint or node.name}_{title}")
+    return found
+
+
+def kept(variable: str, value: ast.expr) -> list[str]:
+    """The statement by which a torch module keeps an array as an attribute that goes where it goes."""
+    register = call("self.register_buffer", ast.Constant(variable), value)
+    register.keywords = [ast.keyword("persistent", ast.Constant(False))]
+    return source.expression(register, depth=2)

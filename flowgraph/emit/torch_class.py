@@ -15,8 +15,8 @@ from typing import Any
 from ..graph import Graph, Node
 from ..naming import CODE_NAMES, Namer
 from ..ops.base import Op
+from ..ops.rotary import Turns
 from ..ops.scan import Scan
-from ..ops.table import Table
 from ..types import KEY, TensorType
 from . import source
 from .body import Body, Target, declared_form
@@ -36,7 +36,8 @@ from .module import (
 )
 from .modules import HOLDERS, CannotHold, Modules
 from .packs import PACK_KEEPERS, keep_packed, packed_params
-from .template import attribute, call, helper_name, instantiate, instantiate_form, literal, name
+from .tables import kept, tables_in
+from .template import attribute, call, helper_name, instantiate, instantiate_form, name
 from .torch_scans import write_along
 
 DTYPES = {"float32": "torch.float32", "float64": "torch.float64"}
@@ -69,13 +70,14 @@ class ClassWriter:
         self._add_submodules()
         called = partial(self._call, self.layers)
         self.target = Target(
-            "torch", "torch", self.real, call=called, wrap=self._number, fills=False, table=self._table
-        )
+            "torch", "torch", self.real, call=called, wrap=self._number, fills=False,
+            table=lambda table, hint: attribute(f"self.{self.places[table]}"),
+        )  # fmt: skip
         heads = (self.attributes.path(str(graph[p].hint)).partition(".")[0] for p in graph.params)
         attributes = Namer([*CODE_NAMES, *heads])
         self.constants = arrays_at_head(graph, attributes)
         self.tables = modules.tables
-        self.places = _tables_in(graph, attributes)
+        self.places = tables_in(graph, attributes, HOLDERS)
         self.class_name = title
         self.reserved = {*CODE_NAMES, *header.helper_names, *modules.graphs, title}
 
@@ -103,10 +105,6 @@ class ClassWriter:
         about = arguments(self.graph, self.graph.results_of("output")) or "No outputs"
         return [f"class {self.class_name}(nn.Module):", *doc_lines(f"{about}."), "", *body]
 
-    def _table(self, table: Table, hint: str) -> ast.expr:
-        """The attribute that holds a table."""
-        return ast.Attribute(name("self"), self.places[table], ast.Load())
-
     def _number(self, value: ast.expr) -> ast.expr:
         """A number as a tensor, with the dtype and device of an input or a parameter."""
         for argument in self.graph.inputs:
@@ -132,25 +130,10 @@ class ClassWriter:
         for started in self.layers.started:
             lines += self._start(self.graph[started])
         for node, variable in self.constants.items():
-            array = self.graph[node]
-            if array.op.value.is_long:
-                lines += self._kept(
-                    variable, self.tables.array(array.op.value, array.type.elem.kind, variable)
-                )
-                continue
-            dtype = {"real": self.real, "int": "torch.int64", "bool": "torch.bool"}[array.type.elem.kind]
-            numbers = literal(array.op.value.data.tolist(), "torch", lambda d: ast.Constant(d.value))
-            value = call("torch.tensor", numbers, dtype=attribute(dtype))
-            lines += self._kept(variable, value)
+            lines += self.tables.kept_constant(self.graph[node], variable)
         for table, variable in self.places.items():
-            lines += self._kept(variable, self.tables.of(table, variable))
+            lines += kept(variable, self.tables.of(table, variable))
         return [*lines, *self._names(), *self._packed_names()]
-
-    def _kept(self, variable: str, value: ast.expr) -> list[str]:
-        """The statement that keeps an array as an attribute that goes where the module goes."""
-        register = call("self.register_buffer", ast.Constant(variable), value)
-        register.keywords = [ast.keyword("persistent", ast.Constant(False))]
-        return source.expression(register, depth=2)
 
     def _apart(self) -> list[str]:
         """The parameters and buffers that are in no module."""
@@ -202,13 +185,9 @@ class ClassWriter:
         if init.name in ("zeros", "ones"):
             empty = self._filled(init.name, shape)
             return source.assign(target, call("nn.Parameter", empty), depth=2)
-        if init.name == "given" and init.value.is_long:
-            held = self.tables.array(init.value, "real", f"{node.hint}_first")
-            return source.assign(target, call("nn.Parameter", call(f"{held.id}.clone")), depth=2)
         if init.name == "given":
-            numbers = literal(init.value.data.tolist(), "torch", lambda d: ast.Constant(d.value))
-            tensor = call("torch.tensor", numbers, dtype=attribute(self.real))
-            return source.assign(target, call("nn.Parameter", tensor), depth=2)
+            given = self.tables.first_value(init.value, str(node.hint))
+            return source.assign(target, call("nn.Parameter", given), depth=2)
         return [*source.assign(target, call("nn.Parameter", empty), depth=2), *self._start(node)]
 
     def _filled(self, maker: str, shape: list[ast.expr]) -> ast.Call:
@@ -270,7 +249,7 @@ class ClassWriter:
         )
         body.layers = self.layers if graph is None else Layers()
         body.call_of, body.access = self._call, self._access
-        body.device = self._device()
+        body.device, body.like = self._device(), self._like()
         for argument in takes(self.graph, targets=True):
             body.variables[argument] = name(str(self.graph[argument].hint))
         for leaf in body.graph:
@@ -287,6 +266,14 @@ class ClassWriter:
         holders = [name(str(self.graph[i].hint)) for i in self.graph.inputs]
         holders += [self._access(str(self.graph[p].hint)) for p in self.graph.params[:1]]  # type: ignore[misc]
         return ast.Attribute(holders[0], "device", ast.Load()) if holders else None
+
+    def _like(self) -> ast.expr:
+        """What has the dtype and the device of the module's numbers: a parameter, or else an input."""
+        for param in self.graph.params:
+            return self._access(str(self.graph[param].hint))
+        real = (i for i in self.graph.inputs if self.graph[i].type.elem.kind == "real")
+        given = next(real, None)
+        return call("torch.empty", ast.Constant(0)) if given is None else name(str(self.graph[given].hint))
 
     def _method(self, title: str, doc: str, given: list[str], wanted: list[str], finish: Any) -> list[str]:
         body = self._body()
@@ -330,21 +317,6 @@ class ClassWriter:
         return self._method("forward", "", list(self.graph.inputs), [r.node for r in outputs], finish)
 
 
-def _tables_in(graph: Graph, namer: Namer) -> dict[Table, str]:
-    """What the forms of a class read besides, each by the name of its attribute."""
-    found: dict[Table, str] = {}
-    graphs = [graph]
-    for each in graphs:
-        for node in each:
-            if node.op.name not in HOLDERS:
-                graphs += node.op.subgraphs()
-            types = [each[o].type for o in node.operands]
-            for title, table in node.op.tables("torch", types).items():
-                if table not in found:
-                    found[table] = namer.variable(f"{node.hint or node.name}_{title}")
-    return found
-
-
 def module_arguments(op: Op, operands: Sequence[ast.expr]) -> list[ast.expr]:
     """What a module is called with: the operands, or what the operation says of them."""
     if not op.torch_call:
@@ -365,6 +337,7 @@ class TorchBody(Body):
 
     layers: Layers
     device: ast.expr | None = None
+    like: ast.expr
     call_of: Callable[[Layers, Node, Sequence[ast.expr]], ast.expr | None]
     access: Callable[[str], ast.expr]
 
@@ -372,7 +345,8 @@ class TorchBody(Body):
         body = super().inside(node)
         assert isinstance(body, TorchBody)
         body.layers = self.layers.inside.get(node.name, Layers())
-        body.device, body.call_of, body.access = self.device, self.call_of, self.access
+        body.device, body.like = self.device, self.like
+        body.call_of, body.access = self.call_of, self.access
         body.target = replace(self.target, call=partial(self.call_of, body.layers))
         return body
 
@@ -394,6 +368,9 @@ class TorchBody(Body):
             made = [c for c in ast.walk(value) if isinstance(c, ast.Call)]
             made = [c for c in made if any(k.arg == "dtype" for k in c.keywords)] or made
             made[0].keywords.append(ast.keyword("device", self.device))
+        if isinstance(node.op, Turns):
+            assert isinstance(value, ast.Call)
+            value.keywords.append(ast.keyword("like", self.like))
         return value
 
     def _form(self, node: Node) -> Any:

@@ -144,7 +144,7 @@ class TableEnds:
         """How many circles a layer has, None for a single number. Raises _Told."""
         name = shorten(symbol.name)
         if symbol.kind in ("size", "const"):
-            cure = f"start at the constant 1 with that weight: the source `1`, the weight of `{name}`"
+            cure = f"let the wire start at `1`, with the value of `{name}` as its weight"
             raise self._wrong(row, "E0204", f"a wire cannot start at `{name}`, {article(symbol.kind)}", cure)
         try:
             type = type_of(self.scope, symbol.node)
@@ -206,20 +206,20 @@ class TableEnds:
 
     def _report_ring(self, ring: Ring) -> None:
         edges = self.edges
-        where = edges.where(ring.row)
         if ring.circles:
             shown = " -> ".join(f"`{edges.names[c]}`" if c >= 0 else "..." for c in ring.circles)
             message, cure = "circles depend on each other in a ring", "remove one of these wires"
+        elif len(ring.groups) == 2:
+            shown = f"`{self.names[ring.groups[0]]}`"
+            message = "a layer depends on itself, though no circle of it does"
+            cure = "circles of one layer cannot feed each other: make two layers of it"
         else:
-            shown = " -> ".join(f"`{self.names[g]}`" for g in ring.groups)
+            shown = " -> ".join(f"`{self.names[g]}`" if g >= 0 else "..." for g in ring.groups)
             message = "layers depend on each other in a ring, though no circle does"
             source, target = (edges.names[ends[ring.row]] for ends in (edges.source, edges.target))
-            cure = (
-                f"declare the circles between them as a layer of their own: here `{source}` feeds `{target}`"
-            )
-        self.scope.found.report(
-            "E0201", f"{message}: {shown}", help=f"no value can depend on itself: {cure}", path=where
-        )
+            cure = f"make two layers of one of them, for here `{source}` feeds `{target}`"
+        cure = f"no value can depend on itself: {cure}"
+        self.scope.found.report("E0201", f"{message}: {shown}", help=cure, path=edges.where(ring.row))
 
     def _warn_twice(self) -> None:
         """Warn of wires between the same two circles, in the table or drawn."""

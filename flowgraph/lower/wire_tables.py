@@ -48,6 +48,7 @@ def declare_table(statement: WiresStmt, scope: Scope) -> None:
     """Make the param of a table's weights. Raises Skip after reporting an error."""
     edges = None if scope.read_edges is None else scope.read_edges(statement, scope.found)
     if edges is None:
+        scope.tables.append(None)
         raise Skip
     symbol = scope.symbols[statement.name]
     symbol.used = True
@@ -60,7 +61,10 @@ def declare_table(statement: WiresStmt, scope: Scope) -> None:
 def lay_tables(scope: Scope) -> None:
     """Add the wires of all tables to the circles they end in."""
     laid: list[_Layout] = []
-    for table in scope.tables:
+    if None in scope.tables:  # what it would feed is not to be said to lack wires
+        for circle in scope.circles.values():
+            circle.broken = True
+    for table in filter(None, scope.tables):
         ends = TableEnds(scope, table.edges)
         if ends.resolve():
             laid.append(_Layout(scope, table, ends))

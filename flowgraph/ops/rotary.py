@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..types import Dim, Mismatch, TensorType, Type, Unifier, describe
-from .base import LinearMap, Sample, Value, apply, real
+from ..types import REAL, Dim, Mismatch, TensorType, Type, Unifier, describe
+from .base import LinearMap, NonDifferentiable, Sample, Value, apply, fn, real
 from .declared import Size
 
 if TYPE_CHECKING:
@@ -32,20 +33,24 @@ def rotary(x, base=10000.0, offset=0, interleaved=False, inverse=False):
 
 def rotary_torch(x, base=10000.0, offset=0, interleaved=False, inverse=False):
     """Pair i of the entries of row t turned by (offset + t) / base^(i / pairs)."""
-    pairs = x.shape[-1] // 2
-    # In single precision the angles of far places would lose their last digits.
-    exact = torch.float32 if x.device.type == "mps" else torch.float64
-    places = torch.arange(offset, offset + x.shape[-2], dtype=exact, device=x.device)
-    steps = torch.arange(pairs, dtype=exact, device=x.device) / max(pairs, 1)
-    angles = places[:, None] / base**steps
+    angles = rotary_angles_torch(x.shape[-2], x.shape[-1] // 2, base, offset, x.device)
     cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     if inverse:
         sin = -sin
     if interleaved:
         a, b = x[..., 0::2], x[..., 1::2]
         return torch.stack([a * cos - b * sin, b * cos + a * sin], dim=-1).flatten(-2)
-    a, b = x[..., :pairs], x[..., pairs:]
+    a, b = x.chunk(2, dim=-1)
     return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
+
+
+def rotary_angles_torch(rows, pairs, base, offset, device):
+    """The angles (offset + t) / base^(i / pairs) of row t and pair i."""
+    # In single precision the angles of far places would lose their last digits.
+    exact = torch.float32 if device.type == "mps" else torch.float64
+    places = torch.arange(offset, offset + rows, dtype=exact, device=device)
+    steps = torch.arange(pairs, dtype=exact, device=device) / max(pairs, 1)
+    return places[:, None] / base**steps
 
 
 class Rotary(LinearMap):
@@ -101,3 +106,90 @@ class Rotary(LinearMap):
 
     def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
         return [apply(self.with_attrs(inverse=not self.inverse), cotangent)]
+
+
+# ---------------------------------------------------------------------------------------
+# In two steps, so that all rotations share their angles
+
+
+def rotary_cos(rows, width, base=10000.0, offset=0):
+    """Cosines of the angles of `rotary`, for both entries of a pair: (rows, width)."""
+    steps = np.arange(width // 2) / max(width // 2, 1)
+    return np.cos(np.tile(np.arange(offset, offset + rows)[:, None] / base**steps, 2))
+
+
+def rotary_sin(rows, width, base=10000.0, offset=0):
+    """Sines of the angles of `rotary`, for the first entries of pairs negative: (rows, width)."""
+    steps = np.arange(width // 2) / max(width // 2, 1)
+    sin = np.sin(np.arange(offset, offset + rows)[:, None] / base**steps)
+    return np.concatenate([-sin, sin], axis=-1)
+
+
+def rotary_cos_torch(rows, width, base=10000.0, offset=0, like=None):
+    """Cosines of the angles of all rows, for both halves: (rows, width)."""
+    device = torch.get_default_device() if like is None else like.device
+    cos = rotary_angles_torch(rows, width // 2, base, offset, device).cos()
+    return torch.cat([cos, cos], dim=-1).to(dtype=None if like is None else like.dtype)
+
+
+def rotary_sin_torch(rows, width, base=10000.0, offset=0, like=None):
+    """Sines of the angles of all rows, negative for the first half: (rows, width)."""
+    device = torch.get_default_device() if like is None else like.device
+    sin = rotary_angles_torch(rows, width // 2, base, offset, device).sin()
+    return torch.cat([-sin, sin], dim=-1).to(dtype=None if like is None else like.dtype)
+
+
+class Turns(NonDifferentiable, abstract=True):
+    """A table of the angles that `rotary` turns by, which no value enters: made once for all that use it."""
+
+    operands = ()
+    title: ClassVar[str] = ""
+    """What to call it in code."""
+    rows: Size
+    width: Size
+    base: float = 10000.0
+    offset: Size = 0
+    samples = [
+        Sample(rows=Dim.of(3), width=Dim.of(4)),
+        Sample(rows=Dim.of(2), width=Dim.of(6), base=100.0, offset=Dim.of(5)),
+    ]
+
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        return TensorType(REAL, (Dim.of(self.rows), Dim.of(self.width)))
+
+
+class RotaryCos(Turns):
+    """The cosines, for both entries of a pair."""
+
+    title = "cos"
+    numpy = rotary_cos
+    torch = rotary_cos_torch
+
+
+class RotarySin(Turns):
+    """The sines, for the first entry of a pair negative."""
+
+    title = "sin"
+    numpy = rotary_sin
+    torch = rotary_sin_torch
+
+
+class SwapHalves(LinearMap):
+    """The two halves of the last axis in the other order."""
+
+    samples = [Sample(real(4)), Sample(real(2, 3, 2))]
+    bad_samples = [Sample(real(3))]
+
+    def rule(self, u: Unifier, *types: TensorType) -> Type:
+        (x,) = types
+        if x.rank == 0 or u.known(x.shape[-1]).divide(2) is None:
+            raise Mismatch("the last size must be even", blame=[(0, f"is {describe(u.tensor(x))}")])
+        return x
+
+    def form(self, target: str, types: Sequence[Any]) -> str:
+        half = Dim.of(types[0].shape[-1]).divide(2)
+        size = "x.shape[-1] // 2" if half is None or half.value is None else half.value
+        return f"np.roll(x, {size}, axis=-1)" if target == "numpy" else f"x.roll({size}, dims=-1)"
+
+    def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
+        return [fn.swap_halves(cotangent)]

@@ -16,7 +16,8 @@ from typing import ClassVar
 
 from ..graph import Builder, Graph, Node, renamed
 from ..ops import OPS
-from ..ops.base import Value, fn
+from ..ops.arithmetic import literal
+from ..ops.base import Value, constant, fn
 from ..ops.indicator import COMPARISONS
 from ..ops.shape import product
 from .base import Pass
@@ -126,7 +127,7 @@ class _Totals:
             return None
         if deeper is not None:
             other = deeper[1]
-            number = number * deeper[0]
+            number = _times(number, deeper[0])
         return other * number
 
     def _scaled(self, node: Node) -> tuple[Value, Value] | None:
@@ -140,7 +141,9 @@ class _Totals:
         if node.op.name == "div" and self._is_number(node.operands[1]):
             if self._is_number(node.operands[0]):
                 return None
-            return 1.0 / Value(self.builder, node.operands[1]), Value(self.builder, node.operands[0])
+            divisor, other = Value(self.builder, node.operands[1]), Value(self.builder, node.operands[0])
+            known = literal(divisor)
+            return constant(self.builder, 1 / known) if known else 1.0 / divisor, other
         found = self._number(node) if node.op.name == "mul" else None
         return None if found is None else (Value(self.builder, found[0]), Value(self.builder, found[1]))
 
@@ -165,6 +168,12 @@ class _Totals:
         node = self.out[name]
         may_go = node.hint is None or node.of is not None
         return node if may_go and self.uses[name] <= 1 and node.operands else None
+
+
+def _times(a: Value, b: Value) -> Value:
+    """The product of two numbers, worked out if both are written."""
+    known = literal(a), literal(b)
+    return a * b if None in known else constant(a.builder, float(known[0] or 0) * float(known[1] or 0))
 
 
 def _axes_of_both(node: Node, inner: Node, value: Value) -> tuple[int, ...]:

@@ -239,9 +239,9 @@ class PlannedBody(NumpyBody):
             self._copy(node, out)
         elif isinstance(node.op, Join):
             self._join(node, out)
-        elif node.op.into is not None:
+        elif into := node.op.into_form([self.graph[o].type for o in node.operands]):
             self._say(node, self._instantiated(node, self._form(node)))
-            self._statements([self._declared(node, text, out) for text in _texts(node.op.into)])
+            self._statements([self._declared(node, text, out) for text in into])
         else:
             value = self._instantiated(node, self._form(node))
             self._say(node, value)
@@ -375,10 +375,6 @@ def _index(items: tuple[Any, ...]) -> Op:
     from ...ops import OPS
 
     return OPS["index"](items=items)
-
-
-def _texts(form: Any) -> Sequence[str]:
-    return (form,) if isinstance(form, str) else form
 
 
 class _Put(ast.NodeTransformer):

@@ -22,7 +22,7 @@ class Phase(IntEnum):
     LOSS = 3
 
 
-CHANGING = ("param", "buffer", "key", "training", "rate")
+CHANGING = ("param", "buffer", "key", "training")
 """Leaves whose value differs from step to step."""
 
 

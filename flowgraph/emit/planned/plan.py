@@ -7,8 +7,8 @@ is needed a home: what is given, a view of another value, a place in a room, or 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,12 @@ class Options:
     reuse: bool = True
     within: bool = True
     lazy_loss: bool = True
+    blocks: bool = True
+
+    @staticmethod
+    def besides(without: Collection[str]) -> Options:
+        """All but those with these names."""
+        return Options(**{f.name: f.name not in without for f in fields(Options)})
 
 
 @dataclass
@@ -189,7 +195,7 @@ class _Planner:
         if self.phase[node.name] == Phase.SETUP and node.name not in self.gradients:
             return Fresh() if not self._goes_within(node) else Home()
         found = None if self._form(node) is None else kernel(self._form(node), name("out"))
-        if node.op.into is not None:
+        if self._into(node):
             return Home()
         if found is None:
             return Fresh()
@@ -200,6 +206,9 @@ class _Planner:
     def _form(self, node: Node) -> ast.expr | None:
         form = node.op.form("numpy", [self.graph[o].type for o in node.operands])
         return ast.parse(form, mode="eval").body if isinstance(form, str) else None
+
+    def _into(self, node: Node) -> tuple[str, ...]:
+        return node.op.into_form([self.graph[o].type for o in node.operands])
 
     def _goes_within(self, node: Node) -> bool:
         """Whether a constant is part of an array that is put together, as a row of ones is."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ...naming import Namer
 from .. import source
@@ -46,7 +46,8 @@ class Written:
     loss: str
     finish: list[str]
     overflows: bool
-    names: dict[str, str] = field(default_factory=dict)
+    scaled: bool
+    blocks: bool
 
 
 class PlannedTrainer(PlainTrainer):
@@ -88,7 +89,7 @@ class PlannedTrainer(PlainTrainer):
         made = call("np.zeros", ast.Constant(self.storage.total), attribute(self.real))
         return [
             *source.assign("self._w", made, depth=2, note="all parameters"),
-            "        self._g = np.zeros_like(self._w)  # their gradients",
+            f"        self._g = np.zeros_like(self._w)  # their gradients{', times lr' * self.made.scaled}",
             *(f"        self._{slot} = np.zeros_like(self._w)" for slot in slots),
             f"        self._params = {self.storage.views}(self._w)",
             "        for name, view in self._params.items():",
@@ -104,10 +105,13 @@ class PlannedTrainer(PlainTrainer):
     def _lowered(self) -> Lowered:
         namer = Namer(["w", "g", "lr", "t", *self.optimiser.slots(), *self.optimiser.used()])
         lowered = Lowered(["w", "g", *self.optimiser.slots()], ["g"], lambda: namer.variable("scratch"))
-        return lowered.write(self.optimiser.update())
+        return lowered.write(self._statements())
+
+    def _statements(self) -> list[str]:
+        return ["w -= g"] if self.made.scaled else self.optimiser.update()
 
     def _in_blocks(self, lowered: Lowered) -> bool:
-        return self.storage.total > BLOCK and len(lowered.lines) > 2
+        return self.made.blocks and self.storage.total > BLOCK and len(lowered.lines) > 2
 
     def _scratch(self) -> list[str]:
         lowered = self._lowered()
@@ -133,8 +137,7 @@ class PlannedTrainer(PlainTrainer):
 
     def planned_update(self) -> list[str]:
         lowered = self._lowered()
-        statements = self.optimiser.update()
-        words = set(re.findall(r"\w+", " ".join(statements)))
+        words = set(re.findall(r"\w+", " ".join(self._statements())))
         lines = [
             "    def _update(self):",
             f'        """Move the parameters along their gradients by the rule of {self.optimiser.title}."""',
@@ -244,6 +247,7 @@ class PlannedTrainer(PlainTrainer):
             '        """The functions of a batch like this one, and the arrays that they work in."""',
             f"        sizes = {key}",
             "        if sizes not in self._plans:",
+            *([f"            {', '.join(sizes)}{',' * (len(sizes) == 1)} = sizes"] if self.made.checks else []),
             *(f"        {line}" for line in self.made.checks),
             "            while len(self._plans) > 3:  # lengths that come and go must not fill the memory",
             "                del self._plans[next(iter(self._plans))]",

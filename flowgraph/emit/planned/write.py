@@ -9,6 +9,7 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 
 from ...graph import Graph
+from ...lower.program import Training
 from ...passes.learn import intervals
 from .. import source
 from ..modes import Modes, bind_modes
@@ -31,7 +32,6 @@ def planned_trainer(
     convert: Sequence[str],
     named: Sequence[str],
     tables: Mapping[tuple[str, ...], str],
-    options: Options = Options(),  # noqa: B008 - frozen
 ) -> tuple[list[str], list[str]]:
     """The class and the function that finds parameters by name, as lines.
 
@@ -45,6 +45,7 @@ def planned_trainer(
     statistics = graph.results_of("buffer")
     always = list(dict.fromkeys([r.node for r in (*graph.results_of("gradient"), *statistics)]))
     nominal = dict.fromkeys(dict.fromkeys([*graph.sizes]), NOMINAL)
+    options = Options.besides(header.without)
     made_plan = make_plan(graph, always, losses, gradients, nominal, options)
     storage = Storage(graph, named, body.namer.variable("views"), tables)
     given = takes(graph, targets=True)
@@ -61,8 +62,15 @@ def planned_trainer(
             title = body.namer.variable(str(graph[buffer].hint))
             body.variables[buffer] = name(title)
             body.setup += [f"        {title} = self._buffers[{str(graph[buffer].hint)!r}]".replace("'", '"')]
-    start = [f"    {line}" for line in bind_modes(body, used)]
-    start = [f"        {line}" for line in start]
+    for node in graph:
+        if node.op.name == "rate":
+            title = body.namer.variable("rate")
+            body.variables[node.name] = name(title)
+            body.setup += [f"        {title} = np.array(self._lr, {real})"]
+    body.depth = 3
+    start = bind_modes(body, used)
+    if modes.has_mode:
+        body.setup += ["        train = self._train"]
     body.write_plan({p: storage.place(p, g) for p in graph.params}, losses, [*always, *losses])
     finish = _finish(graph, body, storage, g)
     bound = bind_size_lines(graph, body, given)
@@ -80,9 +88,25 @@ def planned_trainer(
     lies = intervals(graph)
     overflows = any(n.op.name == "exp" and lies[n.operands[0]][1] > 80 for n in made_plan.order)
     inputs = [str(graph[i].hint) for i in given]
-    written = Written(body, storage, sizes, checks, inputs, start, "", finish, overflows)
+    convert = [*convert, *_label_checks(graph, given)]
+    scaled = any(node.op.name == "rate" for node in graph)
+    written = Written(body, storage, sizes, checks, inputs, start, "", finish, overflows, scaled, options.blocks)
     lines = PlannedTrainer(header, inputs, real, modes, written).lines(convert)
     return lines, storage.lines()
+
+
+def _label_checks(graph: Graph, given: Sequence[str]) -> list[str]:
+    """Lines that refuse labels out of range, which calls that write into given arrays would not notice."""
+    lines: list[str] = []
+    for each in given:
+        node = graph[each]
+        if node.type.elem.kind == "class":
+            classes, title = node.type.elem.classes, node.hint
+            lines += [
+                f"        if np.maximum.reduce({title}.view(np.uint64), axis=None, initial=0) >= {classes}:",
+                f'            raise IndexError("{title} holds a label outside 0..{classes - 1}")',
+            ]
+    return lines
 
 
 def _finish(graph: Graph, body: PlannedBody, storage: Storage, g: str) -> list[str]:
@@ -103,6 +127,13 @@ def _finish(graph: Graph, body: PlannedBody, storage: Storage, g: str) -> list[s
             continue
         lines += [f"            {source.text(body.variables[held])}[...] = {source.text(body.variables[result.node])}"]
     return lines
+
+
+def rate_in_seed(training: Training) -> bool:
+    """Whether gradients may come out times the learning rate: where a step is that and no more."""
+    optimiser = training.optimiser
+    plain = optimiser.update() == ["w -= lr * g"] and optimiser.schedule is None
+    return plain and training.clip is None
 
 
 MakeBody = Callable[[Graph], PlannedBody]
