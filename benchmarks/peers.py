@@ -42,6 +42,7 @@ from flowgraph.diagram import LEVELS, Diagram
 
 HERE = Path(__file__).parent
 PEERS = {
+    "our-torch": ("", "ours, torch", "torch"),
     "hand": ("hand", "numpy by hand", None),
     "torch": ("torch_eager", "torch eager", "torch"),
     "torch.compile": ("torch_compile", "torch.compile", "torch"),
@@ -50,9 +51,9 @@ PEERS = {
     "autograd": ("autograd_numpy", "autograd", "autograd"),
     "products": ("products", "matrix products alone", None),
 }
-"""By name: the module of `rivals`, the title, and the package that it needs."""
+"""By name: the module of `rivals`, the title, and the package that it needs. Ours in torch is one."""
 OURS = "ours"
-OUR_TORCH = "our torch"
+OUR_TORCH = "our-torch"
 JUDGE = "hand"
 """Whose losses and parameters the others' must be."""
 CHECKED = {"cubic": 200}
@@ -110,7 +111,15 @@ def measure(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmarks-")))
         task.write(folder)
-        commands = ours(diagram, task, folder, level, outcome) | theirs(peers, task, folder, outcome)
+        commands = {OURS: ours(diagram, task, folder, "numpy", level)}
+        for name in peers:
+            module, _, package = PEERS[name]
+            if package and importlib.util.find_spec(package) is None:
+                outcome.found[name] = "not installed"
+            elif name == OUR_TORCH:
+                commands[name] = ours(diagram, task, folder, "torch", 1)
+            else:
+                commands[name] = theirs(module, task, folder)
         workers = {name: Worker(name, command, threads) for name, command in commands.items()}
         for worker in workers.values():
             stack.callback(worker.close)
@@ -119,32 +128,17 @@ def measure(
     return outcome
 
 
-def ours(diagram: Diagram, task: Task, folder: Path, level: int, outcome: Outcome) -> dict[str, list[str]]:
-    """The commands of our own contestants."""
-    commands = {}
-    for name, target in ((OURS, "numpy"), (OUR_TORCH, "torch")):
-        if target == "torch" and importlib.util.find_spec("torch") is None:
-            outcome.found[name] = "not installed"
-            continue
-        dtype = task.workload.dtype
-        text = diagram.compile(target, level=level if target == "numpy" else 1, dtype=dtype)
-        job = job_of(diagram, target, threads=task.threads, log=task.workload.log)
-        job.write(folder / target, text, task.first, task.batch)
-        commands[name] = ["-m", "flowgraph.bench", str(folder / target)]
-    return commands
+def ours(diagram: Diagram, task: Task, folder: Path, target: str, level: int) -> list[str]:
+    """The command of a contestant of our own."""
+    text = diagram.compile(target, level=level, dtype=task.workload.dtype)
+    job = job_of(diagram, target, threads=task.threads, log=task.workload.log)
+    job.write(folder / target, text, task.first, task.batch)
+    return ["-m", "flowgraph.bench", str(folder / target)]
 
 
-def theirs(peers: Iterable[str], task: Task, folder: Path, outcome: Outcome) -> dict[str, list[str]]:
-    """The commands of the peers that are installed."""
-    commands = {}
-    for name in peers:
-        module, _, package = PEERS[name]
-        if package and importlib.util.find_spec(package) is None:
-            outcome.found[name] = "not installed"
-            continue
-        program = str(HERE / "rivals" / "program.py")
-        commands[name] = [program, module, task.name, str(folder), str(task.threads)]
-    return commands
+def theirs(module: str, task: Task, folder: Path) -> list[str]:
+    """The command of a peer."""
+    return [str(HERE / "rivals" / "program.py"), module, task.name, str(folder), str(task.threads)]
 
 
 def agreeing(
@@ -197,10 +191,10 @@ def disagreement(found: dict[str, np.ndarray], right: dict[str, np.ndarray], tol
 
 def table(outcomes: list[Outcome], peers: list[str]) -> str:
     """Markdown: a line a workload."""
-    names = [OURS, OUR_TORCH, *peers]
+    names = [OURS, *peers]
     titles = {name: title for name, (_, title, _) in PEERS.items()}
     level = outcomes[0].level
-    titles |= {OURS: f"ours, numpy -O{level}", OUR_TORCH: "ours, torch"}
+    titles[OURS] = f"ours, numpy -O{level}"
     lines = [
         f"| training step | dtype | {' | '.join(titles[n] for n in names)} | aims |",
         f"|---|---|{'---:|' * len(names)}---|",
@@ -236,12 +230,12 @@ def plot(outcomes: list[Outcome], peers: list[str], path: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(9, 0.7 * len(outcomes) + 1.6))
     markers = "osD^vP*X"
-    for number, peer in enumerate([OUR_TORCH, *peers]):
+    for number, peer in enumerate(peers):
         ratios = [outcome.ratio(peer) for outcome in outcomes]
         at = [(1 / ratio, i) for i, ratio in enumerate(ratios) if ratio]
         if at:
-            title = "ours, torch" if peer == OUR_TORCH else PEERS[peer][1]
-            axes.plot(*zip(*at, strict=True), markers[number % len(markers)], label=title, alpha=0.85)
+            marker = markers[number % len(markers)]
+            axes.plot(*zip(*at, strict=True), marker, label=PEERS[peer][1], alpha=0.85)
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xscale("log")
     axes.set_xlabel(f"time of a training step over that of ours, numpy -O{outcomes[0].level} (right: slower)")

@@ -58,8 +58,10 @@ def compiled(
         if has_loss:
             functions.insert(0, "loss_and_grad")
         derived = {f: diagram.written(level, f, packed=packed) for f in functions}
+        if level == 2 and diagram.graph.results_of("output"):
+            derived["outputs"] = fast_pipeline("outputs", without=without).run(diagram.expanded)
         if level == 2 and header.training is not None and has_loss:
-            made = fast_pipeline(scaled=rate_in_seed(trained), without=without)
+            made = fast_pipeline("loss_and_grad", scaled=rate_in_seed(trained), without=without)
             derived["trainer"] = made.run(diagram.expanded)
         return emit(diagram.written(level, packed=packed), header, derived, diagram.graph)
 

@@ -126,11 +126,10 @@ OPTIMISATIONS = (*FAST, "hoist", "reuse", "within", "lazy_loss", "blocks")
 """The same, and what a plan of memory does."""
 
 
+def fast_pipeline(function: str, *, scaled: bool = False, without: Collection[str] = ()) -> Pipeline:
+    """The passes from a typed graph to what the classes of level 2 are planned from.
 
-def fast_pipeline(*, scaled: bool = False, without: Collection[str] = ()) -> Pipeline:
-    """The passes from a typed graph to what the Trainer of level 2 is planned from.
-
-    scaled: whether gradients come out times the learning rate. without: those of FAST to leave out.
+    function: "loss_and_grad" for the Trainer's, "outputs" for Forward's. scaled: whether gradients come out times the learning rate. without: those of FAST to leave out.
     """
 
     def chosen(title: str, *passes: Pass) -> tuple[Pass, ...]:
@@ -139,11 +138,14 @@ def fast_pipeline(*, scaled: bool = False, without: Collection[str] = ()) -> Pip
     tidy = within(*TIDY)
     vectorise = chosen("vectorise", *_vectorised(True), *chosen("linear_model", LinearModel()))
     vjp = Vjp(tidy=TIDY, scaled=scaled and "rate" not in without)
+    differentiate = (
+        (Updates(), Keep(("loss", "buffer")), vjp) if function == "loss_and_grad" else (Keep(("output",)),)
+    )
     steps = (
         *vectorise,
         *(Batch(), Inline(), *tidy),
         *chosen("biases", Biases()),
-        *(Updates(), Keep(("loss", "buffer")), vjp),
+        *differentiate,
         *(Dce(), *within(Fold()), *tidy),
         *chosen("biases", Slices()),
         *chosen("columns", Columns()),

@@ -186,8 +186,7 @@ class FirstValues:
         init = param.op.init
         form = type(init).numpy
         bound = {"rng": call("rng", title), "shape": self._shape(param.type)}
-        if init.name == "given" and init.value.is_long:
-            bound["value"] = self.arrays.array(init.value, "real", f"{param.hint}_first")
+        bound |= self.arrays.of_init(init, str(param.hint))
         if not isinstance(form, str):
             self.helpers.setdefault(helper_name(form), form)
         return instantiate_form(form, bound, init.values, "np", self.real)

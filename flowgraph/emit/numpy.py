@@ -36,7 +36,8 @@ from .module import (
 from .numpy_body import NumpyBody
 from .packs import pack, packed_lines, packed_params, unpack
 from .planned.body import PlannedBody
-from .planned.write import planned_trainer
+from .planned.write import Module as Planned
+from .planned.write import planned_forward, planned_trainer
 from .rounds import Rounds
 from .schedule import schedule_forms
 from .tables import Tables
@@ -94,12 +95,14 @@ class _Module:
         }
         for function, graph in self.derived.items():
             if function not in writers:
-                continue  # the Trainer's, which is written below
+                continue  # of a class, which is written below
             parts += self.rounds.before(writers[function](graph))
         if self.graph.results_of("metric"):
             parts += self.rounds.before(self._metrics())
         if self.header.training is not None:
-            parts += self._planned_trainer() if "trainer" in self.derived else [self._trainer()]
+            parts += self._planned("trainer") if "trainer" in self.derived else [self._trainer()]
+        if "outputs" in self.derived:
+            parts += self._planned("outputs")
         functions = with_callees([*self.helpers.values(), *schedule_forms(self.header.training)])
         parts += [paste(f, self.header.renamed) for f in functions]
         parts.append(self.tables.lines())
@@ -373,18 +376,20 @@ class _Module:
         doc = "Return the mean of each metric."
         return self._function("metrics", doc, given, [m.node for m in metrics], finish, cut=True)
 
-    def _planned_trainer(self) -> list[list[str]]:
-        graph = self.derived["trainer"]
+    def _planned(self, kind: str) -> list[list[str]]:
+        """A class of level 2, and the function that finds its parameters in one array."""
+        graph = self.derived[kind]
         body = self._body(graph, PlannedBody)
         assert isinstance(body, PlannedBody)
         given = takes(self.graph, targets=True)
         for argument in given:
             body.variables[argument] = name(str(graph[argument].hint))
+        convert = {i: self._convert([i], depth=2) for i in given}
         named = [str(self.first.graph[p].hint) for p in self.first.graph.params]
         tables = {tuple(self.graph[p].op.parts): f'PACKED["{self.graph[p].hint}"]' for p in self.packed}
-        convert = self._convert(given, depth=2)
-        trainer, views = planned_trainer(graph, self.header, body, self.modes, convert, named, tables)
-        return [trainer, views]
+        module = Planned(self.header, self.modes, convert, named, tables)
+        write = planned_trainer if kind == "trainer" else planned_forward
+        return list(write(graph, body, module))
 
     def _trainer(self) -> list[str]:
         given = takes(self.graph, targets=True)

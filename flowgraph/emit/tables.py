@@ -28,8 +28,8 @@ from .template import attribute, call, helper_name, literal, name
 if TYPE_CHECKING:
     import torch
 
-MOST_LISTED = 64
-"""So many numbers of a table are written out as a list."""
+MOST_LISTED = 16
+"""So many numbers of a table are written out as a list, which has a line for each."""
 
 LINE = 76
 """Letters of a text in one line."""
@@ -97,11 +97,20 @@ class Tables:
                 lines += source.assign(variable, self.listed(array, kind), depth=0)
         return lines
 
+    def of_init(self, init: Any, title: str) -> dict[str, ast.expr]:
+        """The settings of an initialiser that stand at the end, for a parameter of this name."""
+        arrays = {k: v for k, v in init.values.items() if isinstance(v, Array) and self._is_apart(v)}
+        return {k: self.array(v, "real", f"{title}_{k}") for k, v in arrays.items()}
+
+    def _is_apart(self, array: Array) -> bool:
+        """Whether first values stand at the end: long ones, and a line of more than a few."""
+        return array.is_long or (array.data.ndim == 1 and array.data.size > MOST_LISTED)
+
     def first_value(self, array: Array, title: str) -> ast.expr:
         """The tensor that a torch module's parameter of this name begins as."""
-        if not array.is_long:
+        if not self._is_apart(array):
             return self.listed(array, "real")
-        return call(f"{self.array(array, 'real', f'{title}_first').id}.clone")
+        return call(f"{self.array(array, 'real', f'{title}_value').id}.clone")
 
     def kept_constant(self, node: Node, variable: str) -> list[str]:
         """The statement by which a torch module keeps a literal array."""
@@ -194,7 +203,7 @@ def tables_of(
     tables = node.op.tables(target.key, [graph[o].type for o in node.operands])
     if not tables:
         return {}
-    hint = node.hint or suggestion(graph, node, variables)
+    hint = (node.hint or suggestion(graph, node, variables)).removesuffix("_wired").removeprefix("xi_")
     return {title: target.table(table, f"{hint}_{title}") for title, table in tables.items()}
 
 

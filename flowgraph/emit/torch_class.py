@@ -197,7 +197,7 @@ class ClassWriter:
     def _start(self, node: Node) -> list[str]:
         """The statement that draws a parameter's initial values."""
         init = node.op.init
-        tensor = {"tensor": self._access(str(node.hint))}
+        tensor = {"tensor": self._access(str(node.hint)), **self.tables.of_init(init, str(node.hint))}
         form = instantiate_form(type(init).torch, tensor, init.values, "torch", self.real)
         return source.expression(form, depth=2)
 

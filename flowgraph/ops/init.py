@@ -156,7 +156,7 @@ class WireUniform(Initialiser):
     fan_in: Any
     formula = "U(-1/√fan_in, 1/√fan_in)"
     numpy = fan_uniform
-    torch = "tensor.data.uniform_(-1, 1).div_(torch.sqrt(torch.tensor(fan_in)))"
+    torch = "tensor.data.uniform_(-1, 1).div_(torch.sqrt(torch.as_tensor(fan_in)))"
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         return fan_uniform(rng, shape, self.fan_in.data)

@@ -57,12 +57,15 @@ class PlannedBody(NumpyBody):
 
     # -- the whole
 
-    def write_plan(self, gradients: dict[str, ast.expr], losses: Sequence[str], wanted: Iterable[str]) -> None:
-        """Write all phases. gradients: where the gradient of each parameter lies, by its node. losses: whose
-        sum is the value of a step, if that is asked for. wanted: all results."""
-        super().plan([*wanted, *self.plan_.gradients])
+    def write_losses(self, losses: Sequence[str]) -> None:
+        """Have a step return the sum of these, where it is asked for."""
         self.losses = list(losses)
         self.value, self.wanted = self.namer.variable("value"), "loss"
+
+    def write_plan(self, gradients: dict[str, ast.expr], wanted: Iterable[str]) -> None:
+        """Write all phases. gradients: where the gradient of each parameter lies, by its node. wanted: all
+        results."""
+        super().plan([*wanted, *self.plan_.gradients])
         for node in self.plan_.order:
             if isinstance(self.plan_.homes[node.name], Home):
                 self._titles[node.name] = self._title(node)
@@ -81,7 +84,7 @@ class PlannedBody(NumpyBody):
             self._write_node(node)
             if asked and node is asked[-1]:
                 self._within(Phase.LOSS, self._value_of_loss)
-        if not asked:
+        if self.losses and not asked:
             self.phases[Phase.STEP] += self._start_of_loss()
             self._within(Phase.LOSS, self._value_of_loss)
 
@@ -175,7 +178,6 @@ class PlannedBody(NumpyBody):
             self._within(phase, lambda: Body._write(self, node, 2))
         else:
             self._within(phase, lambda: self._anew(node, phase))
-        del home
 
     def _within(self, phase: Phase, write: Any) -> None:
         """Let something write its lines among those of a phase; what the loss needs stands in a step."""

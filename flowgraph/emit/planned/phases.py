@@ -5,7 +5,7 @@ Assumes a typed graph over batches. Promises an order in which every operand com
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 
 from ...graph import Graph, Node
@@ -22,15 +22,21 @@ class Phase(IntEnum):
     LOSS = 3
 
 
-CHANGING = ("param", "buffer", "key", "training")
-"""Leaves whose value differs from step to step."""
+TRAINING = {
+    **dict.fromkeys(("param", "buffer", "key", "training"), Phase.STEP),
+    **dict.fromkeys(("input", "target"), Phase.BEGIN),
+}
+"""When the leaves of a graph change in training; what is not here never does."""
+
+INFERENCE = dict.fromkeys(("input", "key"), Phase.STEP)
+"""The same where parameters stay as they are."""
 
 
 def phases(
-    graph: Graph, always: Iterable[str], asked: Iterable[str], *, hoist: bool = True
+    graph: Graph, always: Iterable[str], asked: Iterable[str], leaves: Mapping[str, Phase]
 ) -> dict[str, Phase]:
     """The phase of each node that is needed. always: results of every step; asked: those that only
-    some steps are asked for, the losses. hoist: whether what depends on no parameter is computed once a batch.
+    some steps are asked for, the losses. leaves: when leaves change, by their operation.
     """
     needed = graph.ancestors(always)
     found: dict[str, Phase] = {}
@@ -38,21 +44,13 @@ def phases(
     for node in graph:
         if node.name not in wanted:
             continue
-        phase = _own(node, hoist)
+        phase = leaves.get(node.op.name, Phase.SETUP)
         for operand in node.operands:
             phase = max(phase, min(found[operand], Phase.STEP))
         if phase == Phase.STEP and node.name not in needed and node.op.name not in GIVEN:
             phase = Phase.LOSS
         found[node.name] = phase
     return found
-
-
-def _own(node: Node, hoist: bool) -> Phase:
-    if node.op.name in CHANGING:
-        return Phase.STEP
-    if node.op.name in ("input", "target"):
-        return Phase.BEGIN if hoist else Phase.STEP
-    return Phase.SETUP
 
 
 def ordered(graph: Graph, phase: dict[str, Phase]) -> list[Node]:
@@ -69,8 +67,3 @@ def ordered(graph: Graph, phase: dict[str, Phase]) -> list[Node]:
     inside = {n.name for n in asked}
     last = max((place.get(o, -1) for n in asked for o in n.operands if o not in inside), default=-1)
     return [*early, *step[: last + 1], *asked, *step[last + 1 :]]
-
-
-def last_of(order: Sequence[Node]) -> dict[str, int]:
-    """The place of each node in the order."""
-    return {node.name: i for i, node in enumerate(order)}

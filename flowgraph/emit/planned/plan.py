@@ -111,17 +111,21 @@ def make_plan(
     asked: Sequence[str],
     gradients: Mapping[str, str],
     nominal: Mapping[str, int],
-    options: Options = Options(),  # noqa: B008 - frozen
+    leaves: Mapping[str, Phase],
+    options: Options = Options(),
 ) -> Plan:
     """The plan of a step.
 
+    leaves: when leaves change, by their operation.
     always: results of every step. asked: those that only some steps are asked for. gradients: of the
     nodes in `always` that are to lie in the array of all gradients, the parameter's node. nominal: the
     symbolic sizes by which memory is shared.
     """
     if not options.lazy_loss:
         always, asked = [*always, *asked], []
-    phase = phases(graph, always, asked, hoist=options.hoist)
+    if not options.hoist:
+        leaves = dict.fromkeys(leaves, Phase.STEP)
+    phase = phases(graph, always, asked, leaves)
     order = ordered(graph, phase)
     return _Planner(graph, phase, order, dict(gradients), nominal, options, {*always, *asked}).plan()
 

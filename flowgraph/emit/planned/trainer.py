@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ...naming import Namer
 from .. import source
@@ -18,36 +17,12 @@ from ..module import Header
 from ..schedule import rate_lines
 from ..template import attribute, call
 from ..trainer import PlainTrainer, unpack_lines
-from .body import PlannedBody
-from .phases import Phase
-from .storage import Storage
+from .methods import Written, guarded, plan, plan_for
 from .updates import Lowered
 
 BLOCK = 16384
 """Entries that an update treats at a time: the arrays of a chain of calls stay in the cache nearest to the core
 (measured: Adam on 10^6 parameters takes half the time; between 4096 and 65536 it hardly matters)."""
-
-
-@dataclass(frozen=True)
-class Written:
-    """What was written for a Trainer.
-
-    sizes: the variables of symbolic sizes, and expressions of the inputs that give them. checks: lines that
-    hold them against what the diagram requires. begin: inputs that the function of a batch takes. start: lines
-    at the start of a step, which need the names in `step_takes`. finish: lines at its end.
-    """
-
-    body: PlannedBody
-    storage: Storage
-    sizes: dict[str, str]
-    checks: list[str]
-    inputs: list[str]
-    start: list[str]
-    loss: str
-    finish: list[str]
-    overflows: bool
-    scaled: bool
-    blocks: bool
 
 
 class PlannedTrainer(PlainTrainer):
@@ -69,8 +44,8 @@ class PlannedTrainer(PlainTrainer):
             self.state(),
             self.load_state(),
             self.planned_update(),
-            self.plan_for(),
-            self.plan(),
+            plan_for(self.made, self.local),
+            plan(self.made, self.local, ["loss", *(["rng"] if self.modes.draws else [])]),
         ]
 
     def about(self) -> list[str]:
@@ -111,7 +86,9 @@ class PlannedTrainer(PlainTrainer):
         return ["w -= g"] if self.made.scaled else self.optimiser.update()
 
     def _in_blocks(self, lowered: Lowered) -> bool:
-        return self.made.blocks and self.storage.total > BLOCK and len(lowered.lines) > 2
+        return bool(self.header.frozen) or (
+            self.made.blocks and self.storage.total > BLOCK and len(lowered.lines) > 2
+        )
 
     def _scratch(self) -> list[str]:
         lowered = self._lowered()
@@ -119,6 +96,8 @@ class PlannedTrainer(PlainTrainer):
         if not self._in_blocks(lowered):
             return [f"        self._{s} = np.empty_like(self._w)" for s in lowered.scratch]
         arrays = ", ".join(f"self._{a}" for a in ("w", "g", *self.optimiser.slots()))
+        if self.header.frozen:
+            return self._learning(arrays, count)
         pieces = [f"a[i : i + {BLOCK}] for a in arrays"]
         lines = [f"        arrays = ({arrays})"]
         if count:
@@ -132,6 +111,24 @@ class PlannedTrainer(PlainTrainer):
             "        self._blocks = [  # pieces that the cache holds",
             *made,
             f"            for i in range(0, {total}, {BLOCK})",
+            "        ]",
+        ]
+
+    def _learning(self, arrays: str, count: int) -> list[str]:
+        """The pieces of an update where some parameters stay as they are: each of the others is one."""
+        views = f"[{self.storage.views}(a) for a in ({arrays})]"
+        piece = "tuple(k[name].reshape(-1) for k in kinds)"
+        made = [f"            {piece}"]
+        lines = [f"        kinds = {views}"]
+        if count:
+            lines.append(f"        scratch = np.empty(({count}, {self.storage.total}), {self.real})")
+            made = [f"            ({piece.replace('tuple', '*')}, *scratch[:, : self._params[name].size])"]
+        return [
+            *lines,
+            "        self._blocks = [  # the parameters that learn",
+            *made,
+            "            for name in PARAMS",
+            "            if name not in frozen",
             "        ]",
         ]
 
@@ -150,19 +147,17 @@ class PlannedTrainer(PlainTrainer):
         lines += ["        " + re.sub(r"= (\w+)$", r"= self._\1", line) for line in before]
         lines += unpack_lines([n for n in ("lr", *self.optimiser.used(), "t") if n in words])
         arrays = ["w", "g", *self.optimiser.slots()]
-        if self.header.frozen:
-            lines += [
-                "        for name in self._frozen:",
-                "            self._grads[name][...] = 0",
-            ]
         if self.clip is not None:
+            squares = "np.dot(self._g, self._g)"
+            if self.header.frozen:
+                squares = "sum(np.dot(piece[1], piece[1]) for piece in self._blocks)"
             lines += [
-                "        norm = np.sqrt(np.dot(self._g, self._g))",
+                f"        norm = np.sqrt({squares})",
                 "        self._g *= np.minimum(self._clip / (norm + 1e-6), 1)",
             ]
         if self._in_blocks(lowered):
             names = ", ".join([*arrays, *lowered.scratch])
-            lines += [f"        for {names} in self._blocks:"]
+            lines += [f"        for {names}{',' * (len(arrays) == 1)} in self._blocks:"]
             return [*lines, *(f"            {line}" for line in lowered.lines)]
         lines += unpack_lines([*arrays, *lowered.scratch])
         return [*lines, *(f"        {line}" for line in lowered.lines)]
@@ -170,31 +165,27 @@ class PlannedTrainer(PlainTrainer):
     # -- steps
 
     def planned_step(self, convert: Sequence[str]) -> list[str]:
+        v = self.local
         given = ", ".join(self.inputs)
         rng = ["        rng = np.random.default_rng([self._seed, self._t, 1])"] if self.modes.draws else []
         wanted = "loss, rng" if self.modes.draws else "loss"
-        take = self._guarded(
+        take = guarded(
+            self.made,
             [
-                f"        begin({given})",
+                f"        {v['begin']}({given})",
                 *rng,
-                f"        value = compute({wanted})",
-            ]
+                f"        {v['value']} = {v['compute']}({wanted})",
+            ],
         )
         return [
             *source.signature("step", ["self", *self.inputs, "loss=True"], depth=1),
             '        """Take one step; return the loss before it, or None with loss=False."""',
             *convert,
-            f"        begin, compute = self._plan_for({given})",
+            f"        {v['begin']}, {v['compute']} = self._plan_for({given})",
             *take,
             "        self._update()",
-            "        return value",
+            f"        return {v['value']}",
         ]
-
-    def _guarded(self, lines: Sequence[str]) -> list[str]:
-        """Lines under which exp may overflow to inf, as it may in a sigmoid."""
-        if not self.made.overflows:
-            return list(lines)
-        return ['        with np.errstate(over="ignore"):', *(f"    {line}" for line in lines)]
 
     def planned_run(self, convert: Sequence[str]) -> list[str]:
         v = self.local
@@ -203,86 +194,36 @@ class PlannedTrainer(PlainTrainer):
         given = ", ".join(self.inputs)
         lines = [*plain[:start], f"        {v['losses']} = []"]
         if self.inputs:
-            lines.append(f"        whole = {v['per_epoch']} == 1  # then the order of the rows is no matter")
+            lines.append(
+                f"        {v['whole']} = {v['per_epoch']} == 1  # then the order of the rows is no matter"
+            )
         loop = [f"        for {v['i']} in range(steps):"]
         if self.inputs:
             loop += [
-                f"            if not whole or {v['i']} == 0:",
+                f"            if not {v['whole']} or {v['i']} == 0:",
                 f"                {v['epoch']}, {v['k']} = divmod(self._t, {v['per_epoch']})",
                 f"                if {v['i']} == 0 or {v['k']} == 0:",
                 f"                    {v['batches']} = self._batches({v['epoch']}, {v['n']})",
-                f"                {v['rows']} = slice(None) if whole else {v['batches']}[{v['k']}]",
+                f"                {v['rows']} = slice(None) if {v['whole']} else {v['batches']}[{v['k']}]",
             ]
             parts = ", ".join(f"{i}[{v['rows']}]" for i in self.inputs)
-            names = ", ".join(self.inputs)
+            pair = f"{v['begin']}, {v['compute']}"
             loop += [
-                f"                part = ({parts},)" if len(self.inputs) == 1 else f"                part = {parts}",
-                "                begin, compute = self._plan_for(*part)",
-                "                begin(*part)",
+                f"                {v['part']} = {parts}{',' * (len(self.inputs) == 1)}",
+                f"                {pair} = self._plan_for(*{v['part']})",
+                f"                {v['begin']}(*{v['part']})",
             ]
-            del names
         else:
-            lines.append(f"        begin, compute = self._plan_for({given})")
-            lines.append(f"        begin({given})")
+            lines.append(f"        {v['begin']}, {v['compute']} = self._plan_for({given})")
+            lines.append(f"        {v['begin']}({given})")
         if self.modes.draws:
             loop.append("            rng = np.random.default_rng([self._seed, self._t, 1])")
         wanted = f"log > 0 and {v['i']} % log == 0"
         wanted += ", rng" if self.modes.draws else ""
         loop += [
-            f"            {v['value']} = compute({wanted})",
+            f"            {v['value']} = {v['compute']}({wanted})",
             "            self._update()",
             f"            if {v['value']} is not None:",
             f"                {v['losses']}.append({v['value']})",
         ]
-        return [*lines, *self._guarded(loop), f"        return np.array({v['losses']})"]
-
-    # -- plans
-
-    def plan_for(self) -> list[str]:
-        sizes = self.made.sizes
-        key = ", ".join(sizes.values())
-        key = f"({key},)" if len(sizes) == 1 else f"({key})"
-        return [
-            *source.signature("_plan_for", ["self", *self.inputs], depth=1),
-            '        """The functions of a batch like this one, and the arrays that they work in."""',
-            f"        sizes = {key}",
-            "        if sizes not in self._plans:",
-            *([f"            {', '.join(sizes)}{',' * (len(sizes) == 1)} = sizes"] if self.made.checks else []),
-            *(f"        {line}" for line in self.made.checks),
-            "            while len(self._plans) > 3:  # lengths that come and go must not fill the memory",
-            "                del self._plans[next(iter(self._plans))]",
-            "            self._plans[sizes] = self._plan(*sizes)",
-            "        return self._plans[sizes]",
-        ]
-
-    def plan(self) -> list[str]:
-        body, made = self.made.body, self.made
-        compute = [*made.start, *body.phases[Phase.STEP], *made.finish]
-        begin = body.phases[Phase.BEGIN]
-        read = set(re.findall(r"\w+", "\n".join(compute)))
-        kept = [i for i in made.inputs if i in read]
-        outer = [*kept, *(n for n in body.outer if n in read)]
-        if kept:
-            arguments, names = ["*batch"], ", ".join(made.inputs)
-            begin = [f"            {names}{',' * (len(made.inputs) == 1)} = batch", *begin]
-        else:
-            arguments = list(made.inputs)
-        if outer:
-            begin = [f"            nonlocal {', '.join(outer)}", *begin]
-        return [
-            *source.signature("_plan", ["self", *made.sizes], depth=1),
-            '        """Arrays for batches of such sizes, and what is done in them."""',
-            *body.setup,
-            *(f"        {n} = None" for n in outer),
-            "",
-            *source.signature("begin", arguments, depth=2),
-            '            """Compute what depends on the batch alone."""',
-            *begin,
-            "",
-            *source.signature("compute", ["loss", "rng"] if self.modes.draws else ["loss"], depth=2),
-            '            """Compute the gradient; return the loss if it is wanted."""',
-            *compute,
-            f"            return {body.value}",
-            "",
-            "        return begin, compute",
-        ]
+        return [*lines, *guarded(self.made, loop), f"        return np.array({v['losses']})"]

@@ -1,12 +1,13 @@
-"""The Trainer of -O2 as lines, from the graph of the loss and its gradient.
+"""The classes of -O2 as lines, from the graphs that they compute.
 
-Assumes a module in the making that gives bodies and the names it has taken.
+Assumes a module in the making that gives bodies for the graphs and the names it has taken.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ...graph import Graph
 from ...lower.program import Training
@@ -16,42 +17,99 @@ from ..modes import Modes, bind_modes
 from ..module import Header, bind_size_lines, size_source, takes
 from ..template import name
 from .body import PlannedBody
-from .plan import Options, make_plan
+from .forward import write_forward
+from .methods import Written
+from .phases import INFERENCE, TRAINING
+from .plan import Options, Plan, make_plan
 from .storage import Storage
-from .trainer import PlannedTrainer, Written
+from .trainer import PlannedTrainer
 
 NOMINAL = 64
 """The size that a symbolic size is taken to have where memory is shared out."""
+LARGE = 80
+"""exp of more than this is inf in float32, or soon will be."""
 
 
-def planned_trainer(
-    graph: Graph,
-    header: Header,
-    body: PlannedBody,
-    modes: Modes,
-    convert: Sequence[str],
-    named: Sequence[str],
-    tables: Mapping[tuple[str, ...], str],
-) -> tuple[list[str], list[str]]:
-    """The class and the function that finds parameters by name, as lines.
+@dataclass(frozen=True)
+class Module:
+    """What a planned class has of its module.
 
-    body: for this graph, with arguments and constants known. convert: lines that make inputs arrays. named:
-    the diagram's parameters. tables: see `Storage`.
+    convert: lines that make arrays of inputs, by node. named: the diagram's parameters. tables: see `Storage`.
+    views: what the function is called that finds parameters by name.
     """
-    real = body.target.real
-    losses = [r.node for r in graph.results_of("loss")]
+
+    header: Header
+    modes: Modes
+    convert: Mapping[str, Sequence[str]]
+    named: Sequence[str]
+    tables: Mapping[tuple[str, ...], str]
+
+
+def training_plan(graph: Graph, without: frozenset[str] = frozenset()) -> Plan:
+    """The plan of a step, from a graph of the loss and its gradient."""
     labels = {str(graph[p].hint): p for p in graph.params}
     gradients = {r.node: labels[r.label] for r in reversed(graph.results_of("gradient"))}
-    statistics = graph.results_of("buffer")
-    always = list(dict.fromkeys([r.node for r in (*graph.results_of("gradient"), *statistics)]))
-    nominal = dict.fromkeys(dict.fromkeys([*graph.sizes]), NOMINAL)
-    options = Options.besides(header.without)
-    made_plan = make_plan(graph, always, losses, gradients, nominal, options)
-    storage = Storage(graph, named, body.namer.variable("views"), tables)
-    given = takes(graph, targets=True)
-    body.prepare(made_plan, 2)
+    kept = [*graph.results_of("gradient"), *graph.results_of("buffer")]
+    always = list(dict.fromkeys(r.node for r in kept))
+    losses = [r.node for r in graph.results_of("loss")]
+    options = Options.besides(without)
+    return make_plan(graph, always, losses, gradients, _nominal(graph), TRAINING, options)
+
+
+def forward_plan(graph: Graph, without: frozenset[str] = frozenset()) -> Plan:
+    """The plan of what `forward` returns."""
+    outputs = [r.node for r in graph.results_of("output")]
+    return make_plan(graph, outputs, [], {}, _nominal(graph), INFERENCE, Options.besides(without))
+
+
+def _nominal(graph: Graph) -> dict[str, int]:
+    return dict.fromkeys(graph.sizes, NOMINAL)
+
+
+def planned_trainer(graph: Graph, body: PlannedBody, module: Module) -> tuple[list[str], list[str]]:
+    """`class Trainer`, and the function that finds parameters by name. body: for this graph."""
+    plan = training_plan(graph, module.header.without)
+    storage = Storage(graph, module.named, body.namer.variable("views"), module.tables)
     w, g = body.namer.variable("w"), body.namer.variable("g")
-    used = {n.name for n in made_plan.order}
+    body.prepare(plan, 2)
+    start = _leaves(graph, body, storage, w, module)
+    if module.modes.has_mode:
+        body.setup += ["        train = self._train"]
+    losses = [r.node for r in graph.results_of("loss")]
+    body.write_losses(losses)
+    body.write_plan({p: storage.place(p, g) for p in graph.params}, [r.node for r in graph.results])
+    finish = _finish(graph, body, storage, g)
+    body.setup[:0] = [f"        {w}, {g} = self._w, self._g"]
+    given = takes(graph, targets=True)
+    made = _written(graph, body, storage, given, module, start, finish, body.value)
+    inputs = [str(graph[i].hint) for i in given]
+    lines = PlannedTrainer(module.header, inputs, body.target.real, module.modes, made).lines(made.convert)
+    return lines, storage.lines()
+
+
+def planned_forward(graph: Graph, body: PlannedBody, module: Module) -> tuple[list[str], list[str]]:
+    """`class Forward`, and the function that finds its parameters by name. body: for this graph."""
+    plan = forward_plan(graph, module.header.without)
+    storage = Storage(graph, module.named, body.namer.variable("views_of_forward"), module.tables)
+    w = body.namer.variable("w")
+    body.prepare(plan, 2)
+    start = _leaves(graph, body, storage, w, module)
+    if module.modes.has_mode:
+        body.setup += ["        train = False"]
+    outputs = [r.node for r in graph.results_of("output")]
+    body.write_plan({}, outputs)
+    if graph.params:
+        body.setup[:0] = [f"        {w} = self._w"]
+    values = [f"{source.text(body.variables[o])}" for o in outputs]
+    copies = [f"np.array({v})" for v in values]
+    result = copies[0] if len(copies) == 1 else f"({', '.join(copies)})"
+    made = _written(graph, body, storage, list(graph.inputs), module, start, [], result)
+    return write_forward(graph, module.modes, made, body.target.real), storage.lines()
+
+
+def _leaves(graph: Graph, body: PlannedBody, storage: Storage, w: str, module: Module) -> list[str]:
+    """Give variables to parameters, statistics and the rate; returns the lines that begin a step."""
+    used = {n.name for n in body.plan_.order}
     for param in graph.params:
         if param in used:
             title = body.namer.variable(str(graph[param].hint))
@@ -61,19 +119,32 @@ def planned_trainer(
         if buffer in used:
             title = body.namer.variable(str(graph[buffer].hint))
             body.variables[buffer] = name(title)
-            body.setup += [f"        {title} = self._buffers[{str(graph[buffer].hint)!r}]".replace("'", '"')]
+            held = ast.Subscript(
+                ast.parse("self._buffers", mode="eval").body,
+                ast.Constant(str(graph[buffer].hint)),
+                ast.Load(),
+            )
+            body.setup += source.assign(title, held, depth=2)
     for node in graph:
         if node.op.name == "rate":
             title = body.namer.variable("rate")
             body.variables[node.name] = name(title)
-            body.setup += [f"        {title} = np.array(self._lr, {real})"]
+            body.setup += [f"        {title} = np.array(self._lr, {body.target.real})"]
     body.depth = 3
-    start = bind_modes(body, used)
-    if modes.has_mode:
-        body.setup += ["        train = self._train"]
-    body.write_plan({p: storage.place(p, g) for p in graph.params}, losses, [*always, *losses])
-    finish = _finish(graph, body, storage, g)
-    bound = bind_size_lines(graph, body, given)
+    return bind_modes(body, used)
+
+
+def _written(
+    graph: Graph,
+    body: PlannedBody,
+    storage: Storage,
+    given: Sequence[str],
+    module: Module,
+    start: Sequence[str],
+    finish: Sequence[str],
+    result: str,
+) -> Written:
+    bound = bind_size_lines(graph, body, given, has_loss=len(given) > len(graph.inputs))
     checks = [line for line in bound if line.lstrip().startswith("assert")]
     sizes = {}
     for symbol in body.sizes_used:
@@ -82,17 +153,15 @@ def planned_trainer(
         argument, axis = place
         text = str(graph[argument].hint)
         sizes[body.size_names[symbol]] = f"len({text})" if axis == 0 else f"{text}.shape[{axis}]"
-    head = [f"        {w}, {g} = self._w, self._g"]
-    if body.setup:
-        body.setup[:0] = head
     lies = intervals(graph)
-    overflows = any(n.op.name == "exp" and lies[n.operands[0]][1] > 80 for n in made_plan.order)
-    inputs = [str(graph[i].hint) for i in given]
-    convert = [*convert, *_label_checks(graph, given)]
-    scaled = any(node.op.name == "rate" for node in graph)
-    written = Written(body, storage, sizes, checks, inputs, start, "", finish, overflows, scaled, options.blocks)
-    lines = PlannedTrainer(header, inputs, real, modes, written).lines(convert)
-    return lines, storage.lines()
+    overflows = any(n.op.name == "exp" and lies[n.operands[0]][1] > LARGE for n in body.plan_.order)
+    convert = [line for i in given for line in module.convert[i]]
+    return Written(
+        body, storage, [str(graph[i].hint) for i in given], [*convert, *_label_checks(graph, given)], sizes,
+        checks, start, finish, result, overflows,
+        scaled=any(node.op.name == "rate" for node in graph),
+        blocks="blocks" not in module.header.without,
+    )  # fmt: skip
 
 
 def _label_checks(graph: Graph, given: Sequence[str]) -> list[str]:
@@ -123,9 +192,9 @@ def _finish(graph: Graph, body: PlannedBody, storage: Storage, g: str) -> list[s
             lines += [f"            {title}[...] = {source.text(value)}"]
     for result in graph.results_of("buffer"):
         held = next(b for b in graph.buffers if graph[b].hint == result.label)
-        if held == result.node:
-            continue
-        lines += [f"            {source.text(body.variables[held])}[...] = {source.text(body.variables[result.node])}"]
+        if held != result.node:
+            new = source.text(body.variables[result.node])
+            lines += [f"            {source.text(body.variables[held])}[...] = {new}"]
     return lines
 
 
@@ -134,7 +203,3 @@ def rate_in_seed(training: Training) -> bool:
     optimiser = training.optimiser
     plain = optimiser.update() == ["w -= lr * g"] and optimiser.schedule is None
     return plain and training.clip is None
-
-
-MakeBody = Callable[[Graph], PlannedBody]
-__all__ = ["MakeBody", "ast", "planned_trainer"]
