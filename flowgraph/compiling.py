@@ -38,7 +38,7 @@ def compiled(
     without: Collection[str],
 ) -> str:
     """The text of the module for a `Diagram`, as its method `compile` says. Raises FlowError, ValueError."""
-    from .emit import Header, emit, rate_in_seed
+    from .emit import Header, emit
 
     check_sparse(sparse, target)
     unknown = [*(e for e in extras if e not in EXTRAS.get(target, ())), *(set(without) - {*OPTIMISATIONS})]
@@ -61,7 +61,7 @@ def compiled(
         if level == 2 and diagram.graph.results_of("output"):
             derived["outputs"] = fast_pipeline("outputs", without=without).run(diagram.expanded)
         if level == 2 and header.training is not None and has_loss:
-            made = fast_pipeline("loss_and_grad", scaled=rate_in_seed(trained), without=without)
+            made = fast_pipeline("loss_and_grad", scaled=trained.is_plain, without=without)
             derived["trainer"] = made.run(diagram.expanded)
         return emit(diagram.written(level, packed=packed), header, derived, diagram.graph)
 

@@ -31,7 +31,7 @@ from .passes.infer import InferTypes
 from .passes.inline import Inline
 from .passes.learn import Learn
 from .passes.need_sizes import NeedSizes
-from .pipelines import derivative_pipeline, pipeline
+from .pipelines import derivative_pipeline, fast_pipeline, pipeline
 from .reading import read_edges, read_used
 from .syntax import File
 from .version import __version__
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from .train.report import Trained
     from .verify.report import Verification
 
-STAGES = ("ast", "graph", "typed", "batched", "grad", "optimised", "code")
+STAGES = ("ast", "graph", "typed", "batched", "grad", "optimised", "plan", "code")
 
 UNNAMED = ("", "-", "<stdin>", "<cell>")
 """Paths that give a diagram no name."""
@@ -147,6 +147,16 @@ class Diagram(Displayed):
         in_rounds = self.has_blocks and is_gradient
         made = derivative_pipeline(level, function, rounds=in_rounds, packed=packed and is_gradient)
         return made.run(self.graph if in_rounds else expanded)
+
+    def planned(self, function: str, *, without: Collection[str] = ()) -> Graph:
+        """The graph that a class of level 2 is planned from. function: "loss_and_grad", or "outputs".
+
+        without: as for `compile`. Raises FlowError (E0603) where there is no loss.
+        """
+        if function == "loss_and_grad":
+            self.with_loss("`Trainer`")
+        plain = self.training.is_plain
+        return fast_pipeline(function, scaled=plain, without=without).run(self.expanded)
 
     def optimised(self, level: int = 1, observe: Observer | None = None) -> Graph:
         """The graph that is emitted at a level."""

@@ -26,6 +26,7 @@ from .passes.packing import Packing
 from .passes.per_example import PerExample
 from .passes.pick import Pick
 from .passes.powers import Powers
+from .passes.reductions import Reductions
 from .passes.scales import Scales
 from .passes.signs import Signs
 from .passes.simpler import Simpler
@@ -119,7 +120,7 @@ def derivative_pipeline(level: int, function: str, *, rounds: bool = False, pack
     return Pipeline((*before, *differentiate, *again, *within(SplitSums())))
 
 
-FAST = ("vectorise", "linear_model", "biases", "columns", "labels", "powers", "scales", "totals", "rate")
+FAST = ("vectorise", "linear_model", "biases", "columns", "labels", "powers", "scales", "totals", "reductions", "rate")
 """The passes of level 2 that can be left out, to see what each gains."""
 
 OPTIMISATIONS = (*FAST, "hoist", "reuse", "within", "lazy_loss", "blocks")
@@ -156,5 +157,6 @@ def fast_pipeline(function: str, *, scaled: bool = False, without: Collection[st
         *chosen("scales", Scales()),
         *(Cse(), Cancel(), Simplify(), Dce()),
         *chosen("totals", Totals(), Cse(), Dce()),
+        *chosen("reductions", Reductions(), Cse(), Dce()),
     )
     return Pipeline(steps)

@@ -6,6 +6,7 @@ Assumes a diagram without errors.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from .graph import Graph
@@ -30,8 +31,42 @@ def stage_text(
         return print_tree(diagram.file)
     if name == "code":
         return diagram.compile(target, level=level, dtype=dtype, extras=extras)
+    if name == "plan":
+        return _plan(diagram, dtype)
     if name not in GRAPHS:
         raise ValueError(f"no stage {name!r}")
     from .text import print_graph
 
     return print_graph(GRAPHS[name](diagram, level), spans=spans)
+
+
+SYMBOLIC = 64
+"""What a plan takes a symbolic size for that nothing tells."""
+
+
+def nominal_sizes(diagram: Any) -> dict[str, int]:
+    """The sizes at which a plan is told: a batch as the `train` statement says, or all of the file's data."""
+    batch = diagram.training.batch
+    if not isinstance(batch, int):
+        from .data import load_data
+        from .errors import Diagnostics
+
+        base = Path(diagram.source.path).parent
+        table = load_data(diagram.program, base, Diagnostics())
+        batch = SYMBOLIC if table is None else table.count
+    return {"N": batch, **dict.fromkeys(diagram.graph.sizes, SYMBOLIC)}
+
+
+def _plan(diagram: Any, dtype: str) -> str:
+    """The plan of the memory of -O2: the Trainer's, or Forward's where there is nothing to train."""
+    from .emit.planned.report import plan_text
+    from .emit.planned.trainer import BLOCK
+    from .emit.planned.write import forward_plan, training_plan
+
+    sizes = nominal_sizes(diagram)
+    if diagram.graph.results_of("loss") and diagram.graph.params:
+        graph = diagram.planned("loss_and_grad")
+        title, training = f"{diagram.name}: a Trainer's step", diagram.training
+        return plan_text(training_plan(graph), title, dtype, sizes, training, BLOCK)
+    graph = diagram.planned("outputs")
+    return plan_text(forward_plan(graph), f"{diagram.name}: Forward", dtype, sizes, None, BLOCK)

@@ -162,6 +162,8 @@ class Unknown:
     __repr__ = __str__
 
 
+ONE = Dim.of(1)
+
 Size: TypeAlias = Dim | Unknown
 Shape: TypeAlias = tuple[Size, ...]
 
@@ -299,6 +301,8 @@ class Unifier:
 
     def type(self, type: Type) -> Type:
         """The type with everything known filled in."""
+        if not self.bound:
+            return type
         if isinstance(type, TupleType):
             return TupleType(tuple(self.tensor(t) for t in type.items))
         return self.tensor(type)
@@ -331,10 +335,12 @@ class Unifier:
 
         An unknown size is taken to be the other's. Raises Mismatch.
         """
-        rank = max((len(s) for s in shapes), default=0)
+        first = next((s for s in shapes if s), ())
+        if not self.bound and all(s is first or not s for s in shapes):
+            return first
         out: list[Size] = []
-        for axis in range(-rank, 0):
-            size: Size = Dim.of(1)
+        for axis in range(-max(map(len, shapes), default=0), 0):
+            size: Size = ONE
             for shape in shapes:
                 if len(shape) < -axis:
                     continue

@@ -83,6 +83,13 @@ def test_where_nothing_can_learn_only_forward_passes_are_measured() -> None:
 
 
 @pytest.mark.usefixtures("without_torch")
+def test_a_diagram_without_inputs_is_measured() -> None:
+    found = bench(loads("param w = normal()\nf = w * 2\nloss f^2\ntrain sgd(lr=0.1)\n"), **QUICK)
+    assert found.table().startswith("diagram: no inputs, float32")
+    assert all(isinstance(row.step, Times) and isinstance(row.forward, Times) for row in found.rows)
+
+
+@pytest.mark.usefixtures("without_torch")
 def test_the_steps_of_a_worker_are_those_of_the_emitted_trainer(tmp_path: Path) -> None:
     diagram = load(EXAMPLES["mlp_2_3_2"])
     first = first_values(diagram)

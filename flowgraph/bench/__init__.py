@@ -159,6 +159,8 @@ def _examples(
 ) -> tuple[Arrays, str]:
     """The columns of one batch by name, and what they are in words. Raises FlowError."""
     graph = diagram.graph
+    if not graph.inputs and not graph.targets:
+        return {}, "no inputs"
     wanted = diagram.training.batch if batch is None else batch
     if data is None and diagram.program.data is None:
         drawn = _random(diagram, first, text, dtype, seed)

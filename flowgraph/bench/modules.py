@@ -68,10 +68,12 @@ def in_numpy(
     buffers = {name: first[name] for name in module.get("BUFFERS", ())}
     own = {name: value for name, value in first.items() if name not in buffers}
     keep = {"buffers": buffers} if buffers else {}
+    has_batches = "Trainer" in module and "batch" in inspect.signature(module["Trainer"]).parameters
+    whole = {"batch": "all"} if has_batches else {}  # without inputs there is nothing to take rows of
     last: list[Any] = []
 
     def train(steps: int) -> Any:
-        trainer = module["Trainer"](own, batch="all", **keep)
+        trainer = module["Trainer"](own, **whole, **keep)
         last[:] = [trainer]
         columns = {name: batch[name] for name in (*job.inputs, *job.targets)}
         return lambda: trainer.run(**columns, steps=steps, log=job.log)

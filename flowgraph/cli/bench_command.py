@@ -17,7 +17,9 @@ from .train_command import BatchSize
 @click.option("--data", type=FILE, metavar="FILE", help="Examples in place of the file's own data.")
 @params_options
 @click.option("--batch", type=BatchSize(), metavar="N|all", help="Rows in a step.  [default: as in the file]")
-@click.option("--rounds", type=click.IntRange(min=1), default=15, show_default=True, metavar="N")
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=15, show_default=True, metavar="N", help="Turns of each."
+)
 @click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="For everyone.  [default: all cores]"
 )

@@ -11,7 +11,7 @@ import click
 from .options import FILE, json_option, max_nodes_option, set_option
 from .output import Output
 
-STAGES = ("ast", "graph", "typed", "batched", "grad", "optimised", "code")
+STAGES = ("ast", "graph", "typed", "batched", "grad", "optimised", "plan", "code")
 
 
 def _names(ctx: click.Context, param: click.Parameter, given: str | None) -> list[str]:
@@ -28,7 +28,7 @@ def _names(ctx: click.Context, param: click.Parameter, given: str | None) -> lis
     type=click.Choice(["0", "1", "2"]),
     default="1",
     show_default=True,
-    help="0: a statement for every node; 1: simplified.",
+    help="0: a statement for every node; 1: simplified; 2: classes that work in memory planned beforehand.",
 )
 @click.option(
     "--with",
@@ -85,7 +85,7 @@ def command(
     if stage == "code":
         text = diagram.compile(target, level=int(level), dtype=dtype, extras=extras, sparse=library)
     else:
-        text = diagram.stage(stage, level=int(level), spans=spans)
+        text = diagram.stage(stage, level=int(level), dtype=dtype, spans=spans)
     if out is None or out == "-":
         output.product(text)
     elif check:

@@ -12,7 +12,6 @@ from ..passes.share_turns import ShareTurns
 from .module import Header, with_names
 from .modules import CannotHold
 from .numpy import emit_numpy
-from .planned.write import rate_in_seed
 from .torch import emit_torch
 
 
@@ -35,4 +34,4 @@ def emit(
     return (emit_numpy if header.target == "numpy" else emit_torch)(graph, header, derived, named or graph)
 
 
-__all__ = ["CannotHold", "Header", "emit", "rate_in_seed"]
+__all__ = ["CannotHold", "Header", "emit"]

@@ -97,11 +97,13 @@ class Body:
         self._sizes: Sizes = self._size_writer()
 
     def _size_writer(self) -> Sizes:
+        used, names, namer = self.sizes_used, self.size_names, self.namer  # with `self` it would be a cycle
+
         def variable(symbol: str) -> str:
-            self.sizes_used[symbol] = None
-            if symbol not in self.size_names:
-                self.size_names[symbol] = self.namer.variable(symbol)
-            return self.size_names[symbol]
+            used[symbol] = None
+            if symbol not in names:
+                names[symbol] = namer.variable(symbol)
+            return names[symbol]
 
         return size_expression(variable)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ..graph import Graph, Node
@@ -68,9 +69,8 @@ class _Module:
         self.real = DTYPES[header.dtype]
         self.helpers: dict[str, Any] = {}
         self.tables = Tables("numpy", self.real, self.helpers, header.renamed)
-        self.target = Target(
-            "numpy", "np", self.real, wrap=lambda v: call(self.real, v), table=self.tables.of
-        )
+        wrap = partial(call, self.real)  # which holds no `self`: that would be a cycle
+        self.target = Target("numpy", "np", self.real, wrap=wrap, table=self.tables.of)
         self.constants = arrays_at_head(graph, Namer(CODE_NAMES))
         self.reserved = set(CODE_NAMES) | set(self.constants.values()) | set(header.helper_names)
         self.modes = Modes.of([graph, *derived.values()])

@@ -78,12 +78,14 @@ class NumpyBody(Body):
         found = self.write([g.node for g in gradients])
         keys: list[ast.expr | None] = []
         values: list[ast.expr] = []
-        left = list(gradients)
-        while left:
-            value = found[left[0].node]
-            whole = next((w for w, n in self.gathered.items() if _is_entry(value, w, n[0])), "")
+        firsts = {source.text(_entry(w, n[0])): w for w, n in reversed(self.gathered.items()) if n}
+        place = 0
+        while place < len(gradients):
+            gradient = gradients[place]
+            value = found[gradient.node]
+            whole = firsts.get(source.text(value), "") if firsts else ""
             names = self.gathered.get(whole, [])
-            together = list(zip(left, names, strict=False))
+            together = list(zip(gradients[place : place + len(names)], names, strict=False))
             if (
                 whole
                 and all(_is_entry(found[g.node], whole, n) for g, n in together)
@@ -91,11 +93,11 @@ class NumpyBody(Body):
             ):
                 keys.append(None)
                 values.append(name(whole))
+                place += len(names)
             else:
-                names = names[:1] or [left[0].label]
-                keys.append(ast.Constant(left[0].label))
+                keys.append(ast.Constant(gradient.label))
                 values.append(value)
-            left = left[len(names) :]
+                place += 1
         return values[0] if keys == [None] else ast.Dict(keys, values)
 
 

@@ -53,9 +53,19 @@ def _inner(node: ast.expr, least: int) -> str:
 
 
 def _print(node: ast.expr) -> tuple[str, int]:
-    """Text and binding strength."""
+    """Text and binding strength, which the tree keeps: larger trees that it becomes part of ask again.
+
+    A tree that is changed afterwards does not pass for what its text says (`_check`).
+    """
     if isinstance(node, ast.Name):
         return node.id, ATOM
+    known: tuple[str, int] | None = getattr(node, "printed", None)
+    if known is None:
+        known = node.printed = _printed(node)  # type: ignore[attr-defined]
+    return known
+
+
+def _printed(node: ast.expr) -> tuple[str, int]:
     if isinstance(node, ast.Constant):
         return _constant(node.value)
     if isinstance(node, ast.BinOp):

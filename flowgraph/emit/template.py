@@ -169,7 +169,7 @@ def instantiate(
         assert isinstance(made.func, ast.Name)
         made.func.id = renamed.get(made.func.id, made.func.id)
         return made
-    return _Fill(bound, attrs, module, real, sizes).visit(_copy(_parsed(form)))
+    return _Fill(bound, attrs, module, real, sizes).visit(_parsed(form))
 
 
 def instantiate_form(
@@ -182,7 +182,7 @@ def instantiate_form(
 
     if not isinstance(form, str):
         return _helper_call(form, bound, attrs, module, sizes)
-    return _Fill(bound, attrs, module, real, sizes).visit(_copy(_parsed(form)))
+    return _Fill(bound, attrs, module, real, sizes).visit(_parsed(form))
 
 
 def _helper_call(
@@ -214,17 +214,8 @@ def same(value: Any, default: Any) -> bool:
     return type(value) is type(default) and value == default
 
 
-def _copy(node: Any) -> Any:
-    """A tree that shares no node with another."""
-    if isinstance(node, list):
-        return [_copy(each) for each in node]
-    if not isinstance(node, ast.AST):
-        return node
-    return type(node)(**{field: _copy(getattr(node, field, None)) for field in node._fields})
-
-
-class _Fill(ast.NodeTransformer):
-    """Puts operands and attrs in place of their names."""
+class _Fill:
+    """Copies a form's tree with operands and attrs in place of their names."""
 
     def __init__(
         self, bound: Mapping[str, Any], attrs: Mapping[str, Any], module: str, real: str, sizes: Sizes
@@ -232,41 +223,50 @@ class _Fill(ast.NodeTransformer):
         self.bound, self.attrs = bound, attrs
         self.module, self.real, self.sizes = module, real, sizes
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:
+    def visit(self, node: Any) -> Any:
+        """The copy of a part of the form; what is put in is not copied."""
+        if isinstance(node, ast.Name):
+            return self._name(node)
+        if isinstance(node, ast.Subscript):
+            return self._subscript(node)
+        if isinstance(node, ast.Call):
+            return ast.Call(self.visit(node.func), self._spliced(node.args), self._keywords(node))
+        if isinstance(node, (ast.List, ast.Tuple)):
+            return type(node)(self._spliced(node.elts), ast.Load())
+        return self._copied(node)
+
+    def _copied(self, node: Any) -> Any:
+        parts = {}
+        for field in node._fields:
+            part = getattr(node, field, None)
+            if isinstance(part, list):
+                part = [self.visit(each) if isinstance(each, ast.AST) else each for each in part]
+            parts[field] = self.visit(part) if isinstance(part, ast.AST) else part
+        return type(node)(**parts)
+
+    def _name(self, node: ast.Name) -> ast.expr:
         if node.id in self.bound:
             value = self.bound[node.id]
             return ast.List(value, ast.Load()) if isinstance(value, list) else value
         if node.id in self.attrs:
             return literal(self.attrs[node.id], self.module, self.sizes)
-        return attribute(self.real) if node.id == "real" else node
+        return attribute(self.real) if node.id == "real" else name(node.id)
 
-    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+    def _subscript(self, node: ast.Subscript) -> ast.expr:
         many = node.value.id if isinstance(node.value, ast.Name) else ""
         if isinstance(self.bound.get(many), list) and isinstance(node.slice, ast.Constant):
             return self.bound[many][node.slice.value]
-        self.generic_visit(node)
-        return node
+        return self._copied(node)
 
-    def visit_Call(self, node: ast.Call) -> ast.expr:
-        node.func = self.visit(node.func)
-        node.args = self._spliced(node.args)
+    def _keywords(self, node: ast.Call) -> list[ast.keyword]:
+        """Keyword arguments, but for those whose attr is None or False."""
         kept = []
         for keyword in node.keywords:
             attr = keyword.value.id if isinstance(keyword.value, ast.Name) else ""
             value = self.attrs.get(attr, ...) if attr not in self.bound else ...
             if value is not None and value is not False:
-                keyword.value = self.visit(keyword.value)
-                kept.append(keyword)
-        node.keywords = kept
-        return node
-
-    def visit_List(self, node: ast.List) -> ast.expr:
-        node.elts = self._spliced(node.elts)
-        return node
-
-    def visit_Tuple(self, node: ast.Tuple) -> ast.expr:
-        node.elts = self._spliced(node.elts)
-        return node
+                kept.append(ast.keyword(keyword.arg, self.visit(keyword.value)))
+        return kept
 
     def _spliced(self, items: list[ast.expr]) -> list[ast.expr]:
         out: list[ast.expr] = []

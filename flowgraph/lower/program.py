@@ -51,6 +51,12 @@ class Training:
         """Patterns of the names of parameters that do not learn."""
         return tuple(p for p in re.split(r"[,\s]+", self.settings.get("freeze", "")) if p)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a step takes the gradient times a fixed rate from the parameters, and does no more."""
+        plain = self.optimiser.update() == ["w -= lr * g"] and self.optimiser.schedule is None
+        return plain and self.clip is None
+
 
 DEFAULT_TRAINING = Training(Sgd(), {})
 """What a diagram without a `train` statement is trained by."""

@@ -24,7 +24,6 @@ from . import (  # noqa: F401
     elementwise,
     embedding,
     gather,
-    indicator,
     init,
     join,
     layer,

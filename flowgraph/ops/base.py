@@ -440,7 +440,7 @@ class Elementwise(Op, abstract=True):
     """Whether of one operand, and never falling as it grows."""
 
     def wants(self, types: Sequence[TensorType]) -> list[Elem | None]:
-        if self.takes == "bool":
+        if self.takes == "bool" or all(t.elem.kind == "real" for t in types):
             return [None for _ in types]
         if self.takes == "any":
             return to_common(types)
@@ -463,7 +463,9 @@ class Elementwise(Op, abstract=True):
         if "real" in (self.gives, self.takes):
             return TensorType(REAL, shape)
         elems = [t.elem for t in types]
-        return TensorType(common_elem(elems) if self.takes == "any" else promote(elems), shape)
+        elem = common_elem(elems) if self.takes == "any" else promote(elems)
+        same = (t for t in types if t.shape is shape and t.elem is elem)
+        return next(same, None) or TensorType(elem, shape)
 
     def batch(self, b: Batching, values: Sequence[Value], types: Sequence[TensorType]) -> Value:
         rank = max(t.rank for t in types)

@@ -235,6 +235,11 @@ class Expand(Rearrangement):
         return [summed_to(cotangent, xs[0].shape)]
 
 
+def pieces(x, cuts):
+    """The parts between these places along the last axis, as views."""
+    return [x[..., a:b] for a, b in zip((0, *cuts), (*cuts, None), strict=True)]
+
+
 def summed_to(value: Value, shape: Shape) -> Value:
     """Summed over the axes along which an array of this shape was repeated: what undoes a broadcast."""
     lead = value.type.rank - len(shape)

@@ -14,6 +14,7 @@ product's place 70, `add.reduceat` 180, a dense matrix 95.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +30,8 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 
-def wire_groups(source, target, count):
+def wire_groups(source, target, count, width):
     """Wires by targets with about as many each: targets, sources, places, what is no padding."""
-    source = np.asarray(source, np.intp)  # which a gather needs not convert
     fans = np.bincount(target, minlength=count)
     order = np.argsort(target, kind="stable")
     starts = np.cumsum(fans) - fans
@@ -46,22 +46,27 @@ def wire_groups(source, target, count):
         steps = np.arange(widths[last - 1])
         is_wire = steps < widths[:last, None]
         places = order[starts[rows[:last], None] + np.where(is_wire, steps, 0)]
-        is_wire = None if is_wire.all() else is_wire
-        groups.append((rows[:last], source[places], places, is_wire))
+        sources = np.where(is_wire, source[places], width).astype(np.intp)
+        groups.append((rows[:last], sources, places, is_wire))
         rows, widths = rows[last:], widths[last:]
     return groups, count, len(source)
+
+
+def with_zeros(x):
+    """The entries of vectors one in a row, an example in each column, and a row of zeros below."""
+    rows = np.empty((x.shape[-1] + 1, math.prod(x.shape[:-1])), x.dtype)
+    rows[:-1] = x.reshape(-1, x.shape[-1]).T
+    rows[-1] = 0
+    return rows
 
 
 def wired(weights, sources, wires):
     """For every target the sum over its wires of weight times source."""
     groups, count, _ = wires
-    columns = np.ascontiguousarray(sources.reshape(-1, sources.shape[-1]).T)
-    total = np.zeros((count, 1, columns.shape[1]), columns.dtype)
-    for targets, rows, places, is_wire in groups:
-        factors = weights.take(places)
-        if is_wire is not None:
-            factors *= is_wire
-        total[targets] = factors[:, None] @ columns.take(rows, axis=0)
+    rows = with_zeros(sources)
+    total = np.zeros((count, 1, rows.shape[1]), rows.dtype)
+    for targets, chosen, places, _ in groups:
+        total[targets] = weights.take(places)[:, None] @ rows.take(chosen, axis=0)
     return total[:, 0].T.reshape(*sources.shape[:-1], count)
 
 
@@ -70,27 +75,21 @@ def wired_each(weights, sources, wires):
     groups, count, _ = wires
     lead = np.broadcast_shapes(weights.shape[:-1], sources.shape[:-1])
     total = np.zeros((*lead, count), sources.dtype)
-    for targets, rows, places, is_wire in groups:
-        products = weights[..., places] * sources[..., rows]
-        if is_wire is not None:
-            products = np.where(is_wire, products, 0)
-        total[..., targets] = products.sum(-1)
+    for targets, chosen, places, is_wire in groups:
+        products = weights[..., places] * sources.take(chosen, axis=-1, mode="clip")
+        total[..., targets] = np.where(is_wire, products, 0).sum(-1)
     return total
 
 
 def wire_products(a, b, wires):
     """For every wire the sum over the batch of a at its target times b at its source."""
     groups, _, count = wires
-    left = np.ascontiguousarray(a.reshape(-1, a.shape[-1]).T)
-    right = np.ascontiguousarray(b.reshape(-1, b.shape[-1]).T)
+    left, right = with_zeros(a), with_zeros(b)
     total = np.empty(count, left.dtype)
-    for targets, rows, places, is_wire in groups:
+    for targets, chosen, places, is_wire in groups:
         columns = left.take(targets, axis=0)[:, :, None]
-        products = (right.take(rows, axis=0) @ columns)[..., 0]
-        if is_wire is None:
-            total[places] = products
-        else:
-            total[places[is_wire]] = products[is_wire]
+        products = (right.take(chosen, axis=0) @ columns)[..., 0]
+        total[places[is_wire]] = products[is_wire]
     return total
 
 
@@ -158,10 +157,9 @@ class Wired(BilinearMap):
     def tables(self, target: str, types: Sequence[Any]) -> Mapping[str, Table]:
         if target == "torch":
             return {"source": Table(None, (self.source,)), "target": Table(None, (self.target,))}
-        if self.engine and types[0].rank == 1:
-            width = Dim.of(types[1].shape[-1]).value
-            return {"wires": Table(wire_matrix, (self.source, self.target, Dim.of(self.count).value, width))}
-        return {"wires": Table(wire_groups, (self.source, self.target, Dim.of(self.count).value))}
+        build = wire_matrix if self.engine and types[0].rank == 1 else wire_groups
+        sizes = (Dim.of(self.count).value, Dim.of(types[1].shape[-1]).value)
+        return {"wires": Table(build, (self.source, self.target, *sizes))}
 
     def form(self, target: str, types: Sequence[Any]) -> Any:
         if target == "torch":
@@ -218,8 +216,8 @@ class WireProducts(BilinearMap):
     def tables(self, target: str, types: Sequence[Any]) -> Mapping[str, Table]:
         if target == "torch" or not self._is_grouped(types):
             return {"source": Table(None, (self.source,)), "target": Table(None, (self.target,))}
-        count = Dim.of(types[0].shape[-1]).value
-        return {"wires": Table(wire_groups, (self.source, self.target, count))}
+        sizes = (Dim.of(t.shape[-1]).value for t in types)
+        return {"wires": Table(wire_groups, (self.source, self.target, *sizes))}
 
     def form(self, target: str, types: Sequence[Any]) -> Any:
         summed = tuple(range(self.keep - self._lead(types) - 1, -1))

@@ -50,7 +50,7 @@ class _Batcher:
         self.builder = Builder(self.out, [n.name for n in graph])
         self.new: dict[str, str] = {}
         self.carries: set[str] = set()
-        self.batching = Batching(self.size, lambda name: name in self.carries)
+        self.batching = Batching(self.size, self.carries.__contains__)
 
     def run(self) -> Graph:
         for node in self.graph:

@@ -70,7 +70,7 @@ def find_layers(graph: Graph) -> tuple[list[Layer], dict[str, int]]:
     layers: list[Layer] = []
     inside: set[str] = set()
     for group in sorted(groups.values(), key=lambda g: depths[g[0].node.name]):
-        for part in _pooled(_connected(group), inside):
+        for part in _pooled(group, _connected(group), inside):
             if _is_worth(part, inside):
                 layers.append(Layer(part, depths[part[0].node.name]))
                 inside.update(layers[-1].names if len(part) > 1 else ())
@@ -142,16 +142,31 @@ def _connected(units: Sequence[Unit]) -> list[list[Unit]]:
     return list(groups.values())
 
 
-def _pooled(parts: Sequence[list[Unit]], inside: set[str]) -> list[list[Unit]]:
-    """The groups; those that are no layer, or many small ones, together where they make a list of wires."""
+def _pooled(units: Sequence[Unit], parts: Sequence[list[Unit]], inside: set[str]) -> list[list[Unit]]:
+    """The groups; those that are no layer, or many small ones, together with the thinnest layer there is
+    where this makes a list of wires."""
     small = [i for i, part in enumerate(parts) if _size(part) <= SMALL]
     loose = {i for i, part in enumerate(parts) if not _is_worth(part, inside)}
-    if len(small) > MANY_PARTS:
+    thin = [i for i, part in enumerate(parts) if _is_list(part) and not _is_matrix(part)]
+    if thin or len(small) > MANY_PARTS:
         loose.update(small)
-    pool = [unit for i in sorted(loose) for unit in parts[i]]
-    if len(loose) < 2 or not _is_list(pool):
+    if not loose:
         return list(parts)
-    return [*(part for i, part in enumerate(parts) if i not in loose), pool]
+    loose.update(thin)
+    pool = {id(unit) for i in loose for unit in parts[i]}
+    together = [unit for unit in units if id(unit) in pool]
+    if len(loose) >= 2 and _is_list(together):
+        return [*(part for i, part in enumerate(parts) if i not in loose), together]
+    if len(parts) > MANY_PARTS and _is_list(units) and not _is_matrix(units):
+        return [list(units)]
+    return list(parts)
+
+
+def _is_matrix(units: Sequence[Unit]) -> bool:
+    """Whether all wires together would be a matrix."""
+    wires = _wires(units)
+    is_literal = all(not param for _, param in wires)
+    return is_dense(len(wires), _size(units), is_literal=is_literal)
 
 
 def _size(units: Sequence[Unit]) -> int:

@@ -2,7 +2,7 @@
 
 The mean over the batch of a loss that is a mean over the example becomes the loss averaged over both:
 `F.cross_entropy(z, y)`. A product with a transposed matrix plus a vector becomes `linear`: `F.linear`.
-`where(c, 1, 0)` becomes a cast.
+`where(c, 1, 0)` becomes a cast, and all entries along an axis, taken one by one, an `unbind`.
 Assumes a graph over batches, of which PyTorch takes the derivatives: an empty batch is the
 business of the form. Equal to rounding.
 """
@@ -15,10 +15,11 @@ from typing import ClassVar
 from ..graph import Graph, Node, renamed
 from ..ops import OPS
 from ..ops.loss import Averaged
-from ..types import REAL, TensorType
+from ..ops.select import FULL
+from ..types import REAL, Dim, TensorType, TupleType
 from .base import Pass
 from .dce import Dce
-from .rewrite import rewrite
+from .rewrite import fresh, rewrite
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,12 @@ class Functions(Pass):
     name: ClassVar[str] = "functions"
 
     def run(self, graph: Graph) -> Graph:
+        unbound: dict[tuple[str, int], str] = {}
+        """What takes an array apart along an axis, by both."""
+
         def rule(out: Graph, node: Node) -> Node | str:
+            if node.op.name == "index":
+                return _entry(graph, out, node, unbound)
             found = RULES.get(node.op.name)
             return node if found is None else found(graph, out, node)
 
@@ -98,6 +104,34 @@ def _cast(graph: Graph, out: Graph, node: Node) -> Node | str:
     if given.type != node.type:
         return node
     return given.name if node.hint is None else renamed(node, op=OPS["identity"]())
+
+
+def _entry(graph: Graph, out: Graph, node: Node, unbound: dict[tuple[str, int], str]) -> Node:
+    """An entry of an array of which all are taken: autograd goes back through `unbind` in one step."""
+    axis, whole = _place(node)[0], graph[graph[node.name].operands[0]]
+    if axis is None or whole.type.rank < 3 or whole.op.name in ("input", "target", "param", "const"):
+        return node
+    places = [_place(user) for user in graph.users(whole.name) if user.op.name == "index"]
+    count = whole.type.shape[axis].value
+    if count is None or sorted(p for a, p in places if a == axis) != list(range(count)):
+        return node
+    made = unbound.get((whole.name, axis))
+    if made is None:
+        op = OPS["unbind"](axis=axis).canonical([whole.type])
+        made = unbound[whole.name, axis] = fresh(out, f"{whole.name}_unbind")
+        parts = TupleType((node.type,) * count)
+        out.add(Node(made, op, node.operands, parts, None, node.span))
+    return renamed(node, op=OPS["item"](index=_place(node)[1], count=count), operands=(made,))
+
+
+def _place(node: Node) -> tuple[int | None, int]:
+    """The axis along which an index takes one entry of all there is besides, and which; None for others."""
+    items = node.op.items
+    numbers = [axis for axis, item in enumerate(items) if not isinstance(item, tuple)]
+    if len(numbers) != 1 or any(item != FULL for item in items if isinstance(item, tuple)):
+        return None, 0
+    place = Dim.of(items[numbers[0]]).value
+    return (None, 0) if place is None else (numbers[0], place)
 
 
 RULES = {"batch_mean": _whole_loss, "add": _linear, "where": _truth, "cast": _cast}

@@ -3,7 +3,7 @@
 For planned code, last of all: `Cancel` would write some of it back. Assumes a typed graph, differentiated.
 Promises the same values to rounding, and that only what nothing else uses goes: what every term of a sum
 is multiplied by is taken out of the sum; a sum of sums is one sum; the sum of all products of two arrays
-is their inner product; a comparison taken as a number gives a number; and all numbers that an array is
+is their inner product; and all numbers that an array is
 multiplied by or divided by become one, which depends on sizes alone and is computed once.
 """
 
@@ -18,7 +18,6 @@ from ..graph import Builder, Graph, Node, renamed
 from ..ops import OPS
 from ..ops.arithmetic import literal
 from ..ops.base import Value, constant, fn
-from ..ops.indicator import COMPARISONS
 from ..ops.shape import product
 from .base import Pass
 from .rewrite import live_uses
@@ -72,14 +71,7 @@ class _Totals:
             return self._sum(node)
         if node.op.name in ("mul", "div", "share"):
             return self._product(node)
-        return self._truth(node) if node.op.name == "cast" else None
-
-    def _truth(self, node: Node) -> Value | None:
-        """Of truth values as numbers: the comparison that gives them as numbers at once."""
-        inner = self._only_here(node.operands[0])
-        if inner is None or inner.op.name not in COMPARISONS:
-            return None
-        return fn.indicator(*(Value(self.builder, o) for o in inner.operands), compare=inner.op.name)
+        return None
 
     # -- sums
 

@@ -63,7 +63,6 @@ LARGE = [
     ("cumsum", {}, [real(MANY, MANY)]),
     ("pad", {"widths": (1, 1, 2, 0)}, [real(MANY, MANY)]),
     ("cast", {"kind": "real"}, [Arg((MANY, MANY), kind="bool")]),
-    ("indicator", {"compare": "less"}, [real(MANY, MANY), real(MANY, MANY)]),
     ("subtract_one_hot", {}, [real(MANY, MANY), klass(MANY, MANY)]),
     ("argmax", {}, [real(MANY**2, 2)]),
     ("add_at", {"size": Dim.of(MANY**2)}, [real(MANY), klass(MANY**2, MANY)]),

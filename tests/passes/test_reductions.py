@@ -88,3 +88,34 @@ def test_whole_numbers_are_added_as_they_are() -> None:
 
 def test_axes_between_others_are_summed_as_before() -> None:
     assert "sum" in operations(reduced("sum(h, axis=1)", "input x\nparam h : [2, 3, 4] = normal()"))
+
+
+PICKED = """
+input x : [3]
+target y : class(4)
+z = linear(x, 4)
+loss cross_entropy({}, y)
+"""
+
+
+def trained(scores: str) -> Graph:
+    graph = loads(PICKED.format(scores)).differentiated(1)
+    found = Pipeline((Simpler(), *TIDY)).run(graph)
+    assert_agree(found, Reductions().run(found))
+    return Pipeline((Reductions(), *TIDY)).run(found)
+
+
+def test_entries_that_labels_pick_are_added_up_by_the_ones_of_the_gradient() -> None:
+    found = operations(trained("z"))
+    assert "take" not in found
+    assert found.count("add_at") == 1
+
+
+@pytest.mark.parametrize("scores", ["log(abs(z))", "z + log(abs(x[0]))"])
+def test_scores_that_may_be_infinite_are_picked(scores) -> None:
+    assert "take" in operations(trained(scores))
+
+
+def test_a_sum_of_differences_without_labels_is_one_product() -> None:
+    found = operations(reduced("sum(h - x)", "input x : [3]\nparam h : [3] = normal()"))
+    assert found == ["sub", "matmul"]

@@ -10,20 +10,20 @@ from running import execute
 
 from flowgraph.diagram import Diagram, loads
 
-COUNT = 40
+COUNT = 60
 
 
-def drawing(weight: Any, levels: int = 2, *, skip: bool = False, seed: int = 3) -> Diagram:
-    """Levels of circles, each wired to four of those below; weight: what stands in an arrow's brackets."""
+def drawing(weight: Any, fan: int = 2, *, skip: bool = False, seed: int = 3) -> Diagram:
+    """Levels of circles, each wired to `fan` of those below; weight: what stands in an arrow's brackets."""
     rng = np.random.default_rng(seed)
     lines = [f"input x : [{COUNT}]", "target y"]
     before = every = [f"x[{i}]" for i in range(COUNT)]
-    for level in range(levels):
+    for level in range(2):
         here = [f"h{level}_{i}" for i in range(COUNT)]
         lines.append(f"node {', '.join(here)} : tanh")
         for circle in here:
             pool = every if skip else before
-            for place in rng.choice(len(pool), 4, replace=False):
+            for place in rng.choice(len(pool), fan, replace=False):
                 lines.append(f"{pool[place]} {weight(rng)} {circle}")
             lines.append(f"1 {weight(rng)} {circle}")
         before, every = here, every + here
@@ -66,8 +66,8 @@ def agree(diagram: Diagram) -> str:
 def test_thin_layers_are_lists_of_wires_that_compute_the_same(weight: Any, skip: bool) -> None:
     text = agree(drawing(weight, skip=skip))
     forward = text.partition("def forward")[2].partition("def loss")[0]
-    assert forward.count("wired(") == 2
-    assert forward.count("tanh(") == 2
+    assert 2 <= forward.count("wired(") <= 3  # some circles that skip a level lie lower than the others
+    assert 2 <= forward.count("tanh(") <= 3
 
 
 def test_every_weight_keeps_its_name_in_a_trainer() -> None:
@@ -87,7 +87,7 @@ def test_circles_of_one_wire_each_are_one_list() -> None:
     wires = "".join(f"x[{i}] -[{i + 1}]-> {name}\n" for i, name in enumerate(names))
     diagram = loads(f"input x : [80]\nnode {', '.join(names)} : relu\n{wires}")
     text = diagram.compile(dtype="float64")
-    assert text.partition("def forward")[2].count("wired(") == 1
+    assert text.partition("def forward")[2].partition("\ndef ")[0].count("wired(") == 1
     found = execute(text)["forward"]({}, np.ones((1, 80)))
     assert [float(value[0]) for value in found] == list(range(1, 81))
 

@@ -103,12 +103,6 @@ CASES = [
         [real(2, 3)],
         ["mul"],
     ),
-    (
-        "a comparison as a number is one call",
-        lambda x: fn.cast(x > 0, kind="real") * x,
-        [real(2, 3)],
-        ["indicator", "mul"],
-    ),
 ]
 
 

@@ -10,7 +10,6 @@ import ast
 import re
 from collections.abc import Sequence
 
-from ...naming import Namer
 from .. import source
 from ..modes import Modes
 from ..module import Header
@@ -18,7 +17,7 @@ from ..schedule import rate_lines
 from ..template import attribute, call
 from ..trainer import PlainTrainer, unpack_lines
 from .methods import Written, guarded, plan, plan_for
-from .updates import Lowered
+from .updates import Lowered, goes_in_blocks, lowered
 
 BLOCK = 16384
 """Entries that an update treats at a time: the arrays of a chain of calls stay in the cache nearest to the core
@@ -78,23 +77,21 @@ class PlannedTrainer(PlainTrainer):
     # -- the update
 
     def _lowered(self) -> Lowered:
-        namer = Namer(["w", "g", "lr", "t", *self.optimiser.slots(), *self.optimiser.used()])
-        lowered = Lowered(["w", "g", *self.optimiser.slots()], ["g"], lambda: namer.variable("scratch"))
-        return lowered.write(self._statements())
+        return lowered(self.optimiser, self._statements())
 
     def _statements(self) -> list[str]:
         return ["w -= g"] if self.made.scaled else self.optimiser.update()
 
-    def _in_blocks(self, lowered: Lowered) -> bool:
-        return bool(self.header.frozen) or (
-            self.made.blocks and self.storage.total > BLOCK and len(lowered.lines) > 2
-        )
+    def _in_blocks(self, update: Lowered) -> bool:
+        if self.header.frozen:
+            return True
+        return self.made.blocks and goes_in_blocks(update, self.storage.total, BLOCK)
 
     def _scratch(self) -> list[str]:
-        lowered = self._lowered()
-        count, total = len(lowered.scratch), self.storage.total
-        if not self._in_blocks(lowered):
-            return [f"        self._{s} = np.empty_like(self._w)" for s in lowered.scratch]
+        update = self._lowered()
+        count, total = len(update.scratch), self.storage.total
+        if not self._in_blocks(update):
+            return [f"        self._{s} = np.empty_like(self._w)" for s in update.scratch]
         arrays = ", ".join(f"self._{a}" for a in ("w", "g", *self.optimiser.slots()))
         if self.header.frozen:
             return self._learning(arrays, count)
@@ -133,7 +130,7 @@ class PlannedTrainer(PlainTrainer):
         ]
 
     def planned_update(self) -> list[str]:
-        lowered = self._lowered()
+        update = self._lowered()
         words = set(re.findall(r"\w+", " ".join(self._statements())))
         lines = [
             "    def _update(self):",
@@ -155,12 +152,12 @@ class PlannedTrainer(PlainTrainer):
                 f"        norm = np.sqrt({squares})",
                 "        self._g *= np.minimum(self._clip / (norm + 1e-6), 1)",
             ]
-        if self._in_blocks(lowered):
-            names = ", ".join([*arrays, *lowered.scratch])
+        if self._in_blocks(update):
+            names = ", ".join([*arrays, *update.scratch])
             lines += [f"        for {names}{',' * (len(arrays) == 1)} in self._blocks:"]
-            return [*lines, *(f"            {line}" for line in lowered.lines)]
-        lines += unpack_lines([*arrays, *lowered.scratch])
-        return [*lines, *(f"        {line}" for line in lowered.lines)]
+            return [*lines, *(f"            {line}" for line in update.lines)]
+        lines += unpack_lines([*arrays, *update.scratch])
+        return [*lines, *(f"        {line}" for line in update.lines)]
 
     # -- steps
 

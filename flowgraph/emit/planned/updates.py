@@ -10,6 +10,8 @@ import ast
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
+from ...naming import Namer
+from ...ops.optimiser import Optimiser
 from .. import source
 from ..template import attribute, name
 from .kernels import BINARY, UNARY
@@ -93,6 +95,24 @@ class Lowered:
             return self._free.pop()
         self.scratch.append(self._make())
         return self.scratch[-1]
+
+
+def lowered(optimiser: Optimiser, statements: Sequence[str] | None = None) -> Lowered:
+    """The update of an optimiser over arrays w, g and its slots. statements: in place of its own."""
+    namer = Namer(["w", "g", "lr", "t", *optimiser.slots(), *optimiser.used()])
+    made = Lowered(["w", "g", *optimiser.slots()], ["g"], lambda: namer.variable("scratch"))
+    return made.write(optimiser.update() if statements is None else statements)
+
+
+def goes_in_blocks(update: Lowered, total: int, block: int) -> bool:
+    """Whether an update of so many entries goes block by block: one call alone gains nothing."""
+    return total > block and len(update.lines) > 2
+
+
+def scratch_of(optimiser: Optimiser, total: int, block: int) -> int:
+    """The entries of the scratch arrays of an update of so many parameters."""
+    update = lowered(optimiser)
+    return len(update.scratch) * (block if goes_in_blocks(update, total, block) else total)
 
 
 def _assignment(text: str) -> tuple[str, ast.expr]:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...graph import Graph
-from ...lower.program import Training
 from ...passes.learn import intervals
 from .. import source
 from ..modes import Modes, bind_modes
@@ -196,10 +195,3 @@ def _finish(graph: Graph, body: PlannedBody, storage: Storage, g: str) -> list[s
             new = source.text(body.variables[result.node])
             lines += [f"            {source.text(body.variables[held])}[...] = {new}"]
     return lines
-
-
-def rate_in_seed(training: Training) -> bool:
-    """Whether gradients may come out times the learning rate: where a step is that and no more."""
-    optimiser = training.optimiser
-    plain = optimiser.update() == ["w -= lr * g"] and optimiser.schedule is None
-    return plain and training.clip is None
