@@ -8,6 +8,7 @@ where PyTorch has one function for what is to be done, that is called.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -21,7 +22,7 @@ class Mlp(nn.Module):
     def __init__(self, sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for narrow, wide in zip(sizes[:-1], sizes[1:], strict=True):
+        for narrow, wide in itertools.pairwise(sizes):
             layers += [nn.Linear(narrow, wide), activation()]
         self.layers = nn.Sequential(*layers[:-1])
 

@@ -120,7 +120,10 @@ def derivative_pipeline(level: int, function: str, *, rounds: bool = False, pack
     return Pipeline((*before, *differentiate, *again, *within(SplitSums())))
 
 
-FAST = ("vectorise", "linear_model", "biases", "columns", "labels", "powers", "scales", "totals", "reductions", "rate")
+FAST = (
+    "vectorise", "linear_model", "biases", "columns", "labels", "powers", "scales", "totals", "reductions",
+    "rate",
+)  # fmt: skip
 """The passes of level 2 that can be left out, to see what each gains."""
 
 OPTIMISATIONS = (*FAST, "hoist", "reuse", "within", "lazy_loss", "blocks")
@@ -130,14 +133,18 @@ OPTIMISATIONS = (*FAST, "hoist", "reuse", "within", "lazy_loss", "blocks")
 def fast_pipeline(function: str, *, scaled: bool = False, without: Collection[str] = ()) -> Pipeline:
     """The passes from a typed graph to what the classes of level 2 are planned from.
 
-    function: "loss_and_grad" for the Trainer's, "outputs" for Forward's. scaled: whether gradients come out times the learning rate. without: those of FAST to leave out.
+    function: "loss_and_grad" for the Trainer's, "outputs" for Forward's. scaled: whether gradients come out
+    times the learning rate. without: those of FAST to leave out, or "packing": weights of single wires in
+    arrays.
     """
 
     def chosen(title: str, *passes: Pass) -> tuple[Pass, ...]:
         return () if title in without else passes
 
     tidy = within(*TIDY)
-    vectorise = chosen("vectorise", *_vectorised(True), *chosen("linear_model", LinearModel()))
+    vectorise = chosen(
+        "vectorise", *_vectorised("packing" not in without), *chosen("linear_model", LinearModel())
+    )
     vjp = Vjp(tidy=TIDY, scaled=scaled and "rate" not in without)
     differentiate = (
         (Updates(), Keep(("loss", "buffer")), vjp) if function == "loss_and_grad" else (Keep(("output",)),)

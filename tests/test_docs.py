@@ -7,6 +7,7 @@ runs where it has data. The words after `flow` say what else is to be expected: 
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,17 @@ def test_block_that_uses_a_file(block: Block, tmp_path: Path) -> None:
     assert_compiles(diagram)
 
 
+@pytest.mark.parametrize("block", of_kind("table"))
+def test_block_with_a_table_of_wires(block: Block, tmp_path: Path) -> None:
+    lines = LANGUAGE.splitlines()[block.line + block.text.count("\n") + 2 :]
+    rows = [line.strip() for line in itertools.takewhile(bool, lines)]
+    (tmp_path / block.words[1]).write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (tmp_path / "main.flow").write_text(block.text, encoding="utf-8")
+    diagram = load(tmp_path / "main.flow")
+    assert diagram.warnings == ()
+    assert_compiles(diagram)
+
+
 @pytest.mark.parametrize("block", of_kind("error"))
 def test_block_with_an_error(block: Block) -> None:
     with pytest.raises(FlowError) as caught:
@@ -125,14 +137,13 @@ def test_block_with_a_warning(block: Block) -> None:
 
 def test_no_block_is_overlooked() -> None:
     kinds = {b.words[0] for b in BLOCKS if b.words}
-    assert kinds == {"needs", "uses", "error", "warning"}
+    assert kinds == {"needs", "uses", "table", "error", "warning"}
     assert LANGUAGE.count("```") == 2 * len(BLOCKS)
 
 
 def test_every_statement_has_an_example() -> None:
-    words = [w for w in STATEMENT_WORDS if w != "wires"]  # reserved, and begins nothing yet
     text = "\n".join(b.text for b in BLOCKS)
-    assert [w for w in words if not re.search(rf"(?:^|; ) *{w}\b", text, re.MULTILINE)] == []
+    assert [w for w in STATEMENT_WORDS if not re.search(rf"(?:^|; ) *{w}\b", text, re.MULTILINE)] == []
 
 
 def section(title: str) -> str:

@@ -45,6 +45,12 @@ def _names(ctx: click.Context, param: click.Parameter, given: str | None) -> lis
 @click.option(
     "--emit", "stage", type=click.Choice(STAGES), default="code", help="Print a stage instead of the code."
 )
+@click.option(
+    "--without",
+    metavar="NAME,...",
+    callback=_names,
+    help="Optimisations of -O2 to leave out, to see what each gains: see docs/performance.md.",
+)
 @click.option("--spans", is_flag=True, help="With --emit of a graph: the line each node comes from.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if OUT differs.")
 @set_option
@@ -61,6 +67,7 @@ def command(
     dtype: str,
     sparse: str,
     stage: str,
+    without: list[str],
     spans: bool,
     check: bool,
     settings: dict[str, Any],
@@ -72,18 +79,26 @@ def command(
     output.has_product = out in (None, "-")
     from ..compiling import EXTRAS
     from ..diagram import load
+    from ..pipelines import OPTIMISATIONS
 
     unknown = [name for name in extras if name not in EXTRAS[target]]
     if unknown:
         known = ", ".join(EXTRAS[target])
         raise click.UsageError(f"--with {unknown[0]}: the {target} target has {known}")
+    strange = [name for name in without if name not in OPTIMISATIONS]
+    if strange or (without and (level != "2" or target != "numpy")):
+        known = ", ".join(OPTIMISATIONS)
+        what = f"{strange[0]}: -O2 has {known}" if strange else "it is for -O2 of the numpy target"
+        raise click.UsageError(f"--without {what}")
     library = "" if sparse == "numpy" else sparse
     if library and target != "numpy":
         raise click.UsageError("--sparse scipy is for the numpy target")
     diagram = load(file, settings=settings, max_nodes=max_nodes)
     output.diagnostics(diagram.warnings)
     if stage == "code":
-        text = diagram.compile(target, level=int(level), dtype=dtype, extras=extras, sparse=library)
+        text = diagram.compile(
+            target, level=int(level), dtype=dtype, extras=extras, sparse=library, without=without
+        )
     else:
         text = diagram.stage(stage, level=int(level), dtype=dtype, spans=spans)
     if out is None or out == "-":

@@ -26,7 +26,7 @@ def emit(
     """
     derived = derived or {}
     if header.target == "torch" and header.level > 0:
-        graph = ShareTurns().run(Inside(Functions()).run(graph))
+        graph = ShareTurns().run(Inside(Functions(is_fast=header.level > 1)).run(graph))
     if header.sparse:
         engines = Inside(Engines(header.sparse))
         graph, derived = engines.run(graph), {f: engines.run(g) for f, g in derived.items()}

@@ -17,6 +17,7 @@ from ..naming import CODE_NAMES, Namer
 from ..ops.base import Op
 from ..ops.rotary import Turns
 from ..ops.scan import Scan
+from ..ops.table import Table
 from ..types import KEY, TensorType
 from . import source
 from .body import Body, Target, declared_form
@@ -70,14 +71,13 @@ class ClassWriter:
         self._add_submodules()
         called = partial(self._call, self.layers)
         self.target = Target(
-            "torch", "torch", self.real, call=called, wrap=self._number, fills=False,
-            table=lambda table, hint: attribute(f"self.{self.places[table]}"),
-        )  # fmt: skip
+            "torch", "torch", self.real, call=called, wrap=self._number, fills=False, table=self._table
+        )
         heads = (self.attributes.path(str(graph[p].hint)).partition(".")[0] for p in graph.params)
-        attributes = Namer([*CODE_NAMES, *heads])
-        self.constants = arrays_at_head(graph, attributes)
+        self.names = Namer([*CODE_NAMES, *heads])
+        self.constants = arrays_at_head(graph, self.names)
         self.tables = modules.tables
-        self.places = tables_in(graph, attributes, HOLDERS)
+        self.places = tables_in(graph, self.names, HOLDERS)
         self.class_name = title
         self.reserved = {*CODE_NAMES, *header.helper_names, *modules.graphs, title}
 
@@ -104,6 +104,12 @@ class ClassWriter:
         body = [*made, "", *self._forward()] if len(made) > 2 else self._forward()
         about = arguments(self.graph, self.graph.results_of("output")) or "No outputs"
         return [f"class {self.class_name}(nn.Module):", *doc_lines(f"{about}."), "", *body]
+
+    def _table(self, table: Table, hint: str) -> ast.expr:
+        """The attribute that holds a table."""
+        if table not in self.places:
+            self.places[table] = self.names.variable(hint)
+        return attribute(f"self.{self.places[table]}")
 
     def _number(self, value: ast.expr) -> ast.expr:
         """A number as a tensor, with the dtype and device of an input or a parameter."""

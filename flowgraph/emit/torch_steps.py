@@ -17,11 +17,17 @@ from .schedule import rate_lines
 from .template import attribute, call, literal, name
 
 
+FUSED = ("SGD", "Adam", "AdamW")
+"""Optimizers that PyTorch can run as one function, on every device that it trains on."""
+
+
 def write_optimizer(header: Header) -> list[str]:
     """The function `make_optimizer` as lines."""
     assert header.training is not None
     optimiser = header.training.optimiser
     settings = {"lr": optimiser.rate, **optimiser.torch_settings()}
+    if header.level > 1 and optimiser.torch in FUSED:
+        settings["fused"] = True
     keywords = {n: literal(v, "torch", lambda size: ast.Constant(size.value)) for n, v in settings.items()}
     params = "[p for p in model.parameters() if p.requires_grad]" if header.frozen else "model.parameters()"
     about = f"Return {optimiser.title} on the model's parameters."

@@ -20,8 +20,8 @@ from .schedule import rate_lines
 from .template import attribute, call, literal, name
 
 LOCALS = (
-    "value", "grads", "new", "losses", "batches", "rows", "per_epoch", "epoch", "i", "k", "n", "sizes", "begin",
-    "compute", "batch", "part", "whole",
+    "value", "grads", "new", "losses", "batches", "rows", "per_epoch", "epoch", "i", "k", "n", "sizes",
+    "begin", "compute", "batch", "part", "whole",
 )  # fmt: skip
 """The variables of the methods that take the inputs, which may have such names themselves."""
 

@@ -174,28 +174,38 @@ class _Layout:
             circle.feeds.setdefault(self.ends.names[group], span)
 
     def _sources(self, rows: np.ndarray) -> tuple[str, np.ndarray]:
-        """All that some wires come from as one vector, and the place of each wire's source in it."""
+        """All that some wires come from as one vector, and the place of each wire's source in it.
+
+        Single numbers stand behind the vectors.
+        """
+        ends = self.ends
         places = np.zeros(len(rows), np.int64)
         values: list[str] = []
+        singles: list[str] = []
         start = 0
-        for group in np.unique(self.ends.source[rows]).tolist():
-            chosen = self.ends.source[rows] == group
-            value, cells, size = self._source(self.ends.names[group], self.ends.from_cell[rows[chosen]])
+        for group in sorted(np.unique(ends.source[rows]).tolist(), key=self._is_single):
+            chosen = ends.source[rows] == group
+            value, cells, size = self._source(ends.names[group], ends.from_cell[rows[chosen]])
             places[chosen] = start + cells
             start += size
-            values.append(value)
-        if len(values) == 1:
-            return values[0], places
-        return self._made(OPS["concat"](axis=0), *values), places
+            (singles if self._is_single(group) else values).append(value)
+        if singles:
+            values.append(self._made(OPS["stack"](axis=0), *singles))
+        return values[0] if len(values) == 1 else self._made(OPS["concat"](axis=0), *values), places
+
+    def _is_single(self, group: int) -> bool:
+        """Whether what wires come from is a single number."""
+        found = self.ends.groups.get(self.ends.names[group])
+        return found is not None and found.size is None
 
     def _source(self, name: str, cells: np.ndarray) -> tuple[str, np.ndarray, int]:
-        """A vector that some entries of a layer are in, their places there, and its size."""
+        """What wires from some entries of a layer read, the places of these there, and its size."""
         if name == "1":
             return self._made(Const(value=Array([1.0]))), cells, 1
         group = self.ends.groups[name]
         assert group is not None
         if group.size is None:
-            return self._made(OPS["reshape"](shape=(Dim.of(1),)), group.symbol.node), cells, 1
+            return group.symbol.node, cells, 1
         used = np.unique(cells)
         if group.size <= LARGE or READ * len(used) >= group.size:
             return group.symbol.node, cells, group.size

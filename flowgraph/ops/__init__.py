@@ -43,6 +43,7 @@ from . import (  # noqa: F401
     sparse,
     standardize,
     statistic,
+    torch_functions,
 )
 from .base import OPS, Op, OpDefinitionError
 

@@ -190,19 +190,20 @@ def grouped_attention(q, k, v, mask=None, causal=False, scale=None):
     return np.reshape(y, (*q.shape[:-1], v.shape[-1]))
 
 
-def masked_causal_attention_torch(q, k, v, mask, scale=None, grouped=False):
+def masked_causal_attention_torch(q, k, v, mask, scale=None):
     """Attention under a mask, no row looking at what comes after it."""
     later = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool, device=q.device)
     later = later.triu(1)
     is_bool = mask.dtype == torch.bool
     mask = mask & ~later if is_bool else mask.masked_fill(later, -torch.inf)
-    settings = {"scale": scale, "enable_gqa": grouped}
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, **settings)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
 
 
 def masked_causal_grouped_attention_torch(q, k, v, mask, scale=None):
     """The same attention where groups of heads of q share one of k and v."""
-    return masked_causal_attention_torch(q, k, v, mask, scale, grouped=True)
+    count = q.shape[-3] // k.shape[-3]
+    k, v = (x.repeat_interleave(count, dim=-3) for x in (k, v))
+    return masked_causal_attention_torch(q, k, v, mask, scale)
 
 
 CURE = "q is [.., T, d], k [.., S, d], v [.., S, e]; the axes in front are heads"
@@ -311,8 +312,12 @@ class Attention(Composite):
         mask = ""
         if len(types) > 3:  # PyTorch's masks have two axes at least
             mask = ", attn_mask=mask[None]" if types[3].rank == 1 else ", attn_mask=mask"
-        groups = ", enable_gqa=True" if grouped else ""
-        return f"F.scaled_dot_product_attention(q, k, v{mask}, is_causal=causal, scale=scale{groups})"
+        rows = "q, k, v"
+        if grouped:  # `enable_gqa` would want PyTorch 2.5
+            each = product(types[0].shape[-3:-2]).divide(product(types[1].shape[-3:-2]))
+            count = "q.shape[-3] // k.shape[-3]" if each is None or each.value is None else each
+            rows = ", ".join(["q", *(f"{x}.repeat_interleave({count}, dim=-3)" for x in "kv")])
+        return f"F.scaled_dot_product_attention({rows}{mask}, is_causal=causal, scale=scale)"
 
     def batch(self, b: Batching, values: Sequence[Value], types: Sequence[TensorType]) -> Value:
         rows = [b.spread(v, t) for v, t in zip(values[:3], types[:3], strict=True)]

@@ -126,16 +126,16 @@ def cell_weights_torch(cell):
 
 def cell_along_torch(cell, x, h):
     """A cell of one state step by step: the states after each row of x (N, T, D), and the last."""
-    rows = []
+    steps = []
     for t in range(x.shape[1]):
         h = cell(x[:, t], h)
-        rows.append(h)
-    return stacked_torch(rows, h), h
+        steps.append(h)
+    return stacked_torch(steps, h), h
 
 
-def stacked_torch(rows, h):
+def stacked_torch(steps, h):
     """States (N, H) of all steps as one array (N, T, H)."""
-    return torch.stack(rows, dim=1) if rows else h.new_empty(h.shape[0], 0, h.shape[1])
+    return torch.stack(steps, dim=1) if steps else h.new_empty(h.shape[0], 0, h.shape[1])
 
 
 def samples_of(gates: int, states: int) -> list[Sample]:
@@ -334,11 +334,11 @@ def lstm_along_torch(cell, x, h, c):
     """The states h of an nn.LSTMCell after each row of x (N, T, D), and the last h and c."""
     # PyTorch's function takes no empty sequence, and torch.compile not the function.
     if torch.compiler.is_compiling() or 0 in x.shape:
-        rows = []
+        steps = []
         for t in range(x.shape[1]):
             h, c = cell(x[:, t], (h, c))
-            rows.append(h)
-        return stacked_torch(rows, h), h, c
+            steps.append(h)
+        return stacked_torch(steps, h), h, c
     weights, settings = cell_weights_torch(cell), (cell.bias, 1, 0.0, cell.training)
     rows, h, c = torch.lstm(x, (h[None], c[None]), weights, *settings, False, True)
     return rows, h[0], c[0]

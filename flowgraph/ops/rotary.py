@@ -112,17 +112,7 @@ class Rotary(LinearMap):
 # In two steps, so that all rotations share their angles
 
 
-def rotary_cos(rows, width, base=10000.0, offset=0):
-    """Cosines of the angles of `rotary`, for both entries of a pair: (rows, width)."""
-    steps = np.arange(width // 2) / max(width // 2, 1)
-    return np.cos(np.tile(np.arange(offset, offset + rows)[:, None] / base**steps, 2))
-
-
-def rotary_sin(rows, width, base=10000.0, offset=0):
-    """Sines of the angles of `rotary`, for the first entries of pairs negative: (rows, width)."""
-    steps = np.arange(width // 2) / max(width // 2, 1)
-    sin = np.sin(np.arange(offset, offset + rows)[:, None] / base**steps)
-    return np.concatenate([-sin, sin], axis=-1)
+ANGLES = "np.arange(offset, offset + rows)[:, None] / base ** (np.arange(width // 2) / max(width // 2, 1))"
 
 
 def rotary_cos_torch(rows, width, base=10000.0, offset=0, like=None):
@@ -162,7 +152,7 @@ class RotaryCos(Turns):
     """The cosines, for both entries of a pair."""
 
     title = "cos"
-    numpy = rotary_cos
+    numpy = f"np.cos(np.tile({ANGLES}, 2)).astype(real)"
     torch = rotary_cos_torch
 
 
@@ -170,7 +160,7 @@ class RotarySin(Turns):
     """The sines, for the first entry of a pair negative."""
 
     title = "sin"
-    numpy = rotary_sin
+    numpy = f"(np.repeat([-1, 1], width // 2) * np.sin(np.tile({ANGLES}, 2))).astype(real)"
     torch = rotary_sin_torch
 
 
@@ -183,7 +173,8 @@ class SwapHalves(LinearMap):
     def rule(self, u: Unifier, *types: TensorType) -> Type:
         (x,) = types
         if x.rank == 0 or u.known(x.shape[-1]).divide(2) is None:
-            raise Mismatch("the last size must be even", blame=[(0, f"is {describe(u.tensor(x))}")])
+            said = f"is {describe(u.tensor(x))}"
+            raise Mismatch("halves of an odd size", blame=[(0, said)], help="the last size must be even")
         return x
 
     def form(self, target: str, types: Sequence[Any]) -> str:

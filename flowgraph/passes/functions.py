@@ -27,12 +27,16 @@ class Functions(Pass):
     """Fewer operations, each a function of PyTorch's."""
 
     name: ClassVar[str] = "functions"
+    is_fast: bool = False
+    """Whether also those that round more than the operation, or want a newer PyTorch: at level 2."""
 
     def run(self, graph: Graph) -> Graph:
         unbound: dict[tuple[str, int], str] = {}
         """What takes an array apart along an axis, by both."""
 
         def rule(out: Graph, node: Node) -> Node | str:
+            if self.is_fast and node.op.name in FAST:
+                return renamed(node, op=OPS[FAST[node.op.name]](**node.op.values))
             if node.op.name == "index":
                 return _entry(graph, out, node, unbound)
             found = RULES.get(node.op.name)
@@ -133,6 +137,9 @@ def _place(node: Node) -> tuple[int | None, int]:
     place = Dim.of(items[numbers[0]]).value
     return (None, 0) if place is None else (numbers[0], place)
 
+
+FAST = {"bce_with_logits": "fused_bce_with_logits", "attention": "grouped_attention"}
+"""What stands for operations at level 2."""
 
 RULES = {"batch_mean": _whole_loss, "add": _linear, "where": _truth, "cast": _cast}
 """What may become something else, by the name of its operation."""

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ...graph import Node
+from ...ops import OPS
 from ...ops.base import Op
 from ...ops.join import Join
+from ...ops.shape import product
 from ...types import Dim, TensorType
 from .. import source
 from ..body import Body
@@ -21,12 +23,12 @@ from ..numpy_body import NumpyBody
 from ..template import attribute, call, instantiate, name, sum_of
 from .kernels import copy_into, kernel
 from .phases import Phase
-from .plan import Fresh, Given, Home, Plan, Steps, View
+from .plan import Fresh, Home, Plan, Steps, View
 from .rooms import Room
 from .storage import as_view
 
 DTYPES = {"int": "np.int64", "class": "np.int64", "bool": "bool"}
-WORDS = {0: "zero", 1: "one", 2: "two", 3: "three", 0.5: "half"}
+WORDS = {"0": "zero", "1": "one", "2": "two", "3": "three", "0.5": "half"}
 """Names of numbers that are kept as arrays: a ufunc takes these twice as fast."""
 
 
@@ -49,7 +51,7 @@ class PlannedBody(NumpyBody):
         self._setup_depth = depth
         self.losses: list[str] = []
         self.value = self.wanted = ""
-        self._numbers_made: dict[tuple[str, Any], str] = {}
+        self._numbers_made: dict[str, str] = {}
         self._titles: dict[str, str] = {}
         self._bound: set[str] = set()
         self._flat: dict[str, str] = {}
@@ -285,13 +287,12 @@ class PlannedBody(NumpyBody):
 
     def _number(self, value: ast.expr) -> ast.expr:
         """A number as an array without axes, made once."""
-        if not (isinstance(value, ast.Constant) or (isinstance(value, ast.Call))) or value is None:
-            if not (isinstance(value, ast.UnaryOp) and isinstance(value.operand, ast.Constant)):
-                return value
+        literal = value.operand if isinstance(value, ast.UnaryOp) else value
+        if not isinstance(literal, (ast.Constant, ast.Call)):
+            return value
         text = source.text(value)
         if text not in self._numbers_made:
-            number = value.value if isinstance(value, ast.Constant) else None
-            title = self.namer.variable(WORDS.get(number, "c") if number is not None else "c")
+            title = self.namer.variable(WORDS.get(text, "c"))
             self._bind(title, call("np.array", value, attribute(self.target.real)))
             self._numbers_made[text] = title
         return name(self._numbers_made[text])
@@ -316,9 +317,7 @@ class PlannedBody(NumpyBody):
         """A value with its first axes as one, as a view made once."""
         if node not in self._flat:
             type = self.graph[node].type
-            rows = Dim.of(1)
-            for dim in type.shape[:-1]:
-                rows = rows * Dim.of(dim)
+            rows = product(type.shape[:-1])
             value = self.variables.get(node) or name(self._titles[node])
             title = value.id if isinstance(value, ast.Name) else node
             shaped = ast.Attribute(value, "reshape", ast.Load())
@@ -345,8 +344,9 @@ class PlannedBody(NumpyBody):
     def _owns(self, node: str) -> bool:
         """Whether a value has an array, or a gradient's, for itself."""
         home = self.plan_.homes[node]
-        steps = self.plan_.gradients[node][1] if node in self.plan_.gradients else home.steps  # type: ignore[union-attr]
-        return not steps or all(op.name in ("reshape",) for op in steps)
+        assert isinstance(home, Home)
+        steps = self.plan_.gradients[node][1] if node in self.plan_.gradients else home.steps
+        return all(op.name == "reshape" for op in steps)
 
     # -- copies
 
@@ -365,18 +365,10 @@ class PlannedBody(NumpyBody):
         for operand, items in zip(node.operands, node.op.places(types), strict=True):
             if self.plan_.within(node.name, operand) and node.operands.count(operand) == 1:
                 continue
-            place = self._place(out, node.type, (_index(items),))
-            if isinstance(place, ast.Subscript) and not node.type.elem.kind == "real":
-                pass
+            place = self._place(out, node.type, (OPS["index"](items=items),))
             title = self.namer.variable(f"{self._titles[node.name]}_part")
             self._bind(title, place)
             self._statements([copy_into(self.variables[operand], name(title))])
-
-
-def _index(items: tuple[Any, ...]) -> Op:
-    from ...ops import OPS
-
-    return OPS["index"](items=items)
 
 
 class _Put(ast.NodeTransformer):
@@ -387,6 +379,3 @@ class _Put(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return self.out if node.id == "out" else node
-
-
-__all__ = ["Given", "PlannedBody"]

@@ -198,9 +198,10 @@ class _Planner:
         self._lay(node)
         if self.phase[node.name] == Phase.SETUP and node.name not in self.gradients:
             return Fresh() if not self._goes_within(node) else Home()
-        found = None if self._form(node) is None else kernel(self._form(node), name("out"))
         if self._into(node):
             return Home()
+        form = self._form(node)
+        found = None if form is None else kernel(form, name("out"))
         if found is None:
             return Fresh()
         if found.in_place:

@@ -1,7 +1,7 @@
 """A plan as text: what shares memory, from when to when, and how much memory that is.
 
-Assumes the plan of a Trainer's step, or of Forward's. Promises the bytes of all arrays that it keeps, and of those
-that a step makes anew; not what calls of numpy use inside while they run.
+Assumes the plan of a Trainer's step, or of Forward's. Promises the bytes of all arrays that it keeps, and of
+those that a step makes anew; not what calls of numpy use inside while they run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from ...graph import Graph, Node
 from ...lower.program import Training
 from ...naming import Namer
-from ...types import Dim, TensorType, TupleType
+from ...ops.shape import product
+from ...types import TensorType, TupleType
 from .phases import Phase
 from .plan import Fresh, Home, Plan
 from .rooms import FOREVER, Room
@@ -52,9 +53,8 @@ def memory(plan: Plan, dtype: str, sizes: Mapping[str, int], training: Training 
     fresh = [n for n in plan.order if isinstance(plan.homes[n.name], Fresh)]
     kept = [n for n in fresh if plan.phase[n.name] <= Phase.BEGIN]
     anew = [n for n in fresh if plan.phase[n.name] > Phase.BEGIN]
-    return Memory(
-        held * real, rooms, sum(_bytes(n, real, sizes) for n in kept), sum(_bytes(n, real, sizes) for n in anew)
-    )
+    once, new = (sum(_bytes(n, real, sizes) for n in nodes) for nodes in (kept, anew))
+    return Memory(held * real, rooms, once, new)
 
 
 def _room(room: Room, real: int, sizes: Mapping[str, int]) -> int:
@@ -66,10 +66,7 @@ def _bytes(node: Node, real: int, sizes: Mapping[str, int]) -> int:
     total = 0
     for type in types:
         if isinstance(type, TensorType) and type.elem.kind != "key":
-            count = 1
-            for dim in type.shape:
-                count *= Dim.of(dim).at(sizes)
-            total += count * WHOLE.get(type.elem.kind, real)
+            total += product(type.shape).at(sizes) * WHOLE.get(type.elem.kind, real)
     return total
 
 
@@ -99,7 +96,8 @@ def plan_text(
     fresh = [titles[n.name] for n in plan.order if isinstance(plan.homes[n.name], Fresh)]
     if fresh:
         lines += ["  without a form for given memory:", *_wrapped(fresh, "    ")]
-    parts = [("parameters", found.params), ("arrays", found.rooms), ("constants", found.once), ("anew", found.anew)]
+    kinds = ("parameters", "arrays", "constants", "anew")
+    parts = list(zip(kinds, (found.params, found.rooms, found.once, found.anew), strict=True))
     lines.append("  bytes: " + " + ".join(f"{v:,} {n}" for n, v in parts if v))
     return "\n".join([*lines, f"  peak memory: {found.peak:,} bytes"]) + "\n"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ...ops.shape import product
 from ...types import Dim
 
 FOREVER = 1 << 60
@@ -30,10 +31,7 @@ class Tenant:
 
     @property
     def size(self) -> Dim:
-        total = Dim.of(1)
-        for dim in self.shape:
-            total = total * dim
-        return total
+        return product(self.shape)
 
 
 @dataclass

@@ -1,6 +1,6 @@
-"""All parameters in one array, one after the other: where each lies, and the function that finds them by name.
+"""All parameters in one array, one after the other: where each lies, and what finds them by name.
 
-Assumes the params of a graph, each a param of the diagram, or an array of such (`Param.parts`, `Param.holds`).
+Assumes the params of a graph, each one of the diagram's, or an array of such (`Param.parts`, `Param.holds`).
 Promises for each of the diagram's names a view of the one array.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from ...graph import Graph
 from ...naming import Namer
 from ...ops import OPS
-from ...types import Dim, TensorType
+from ...types import TensorType
 from .. import source
 from ..template import instantiate, name
 
@@ -43,7 +43,7 @@ class Storage:
         return sum(self._size(p) for p in self.graph.params)
 
     def _shape(self, param: str) -> tuple[int, ...]:
-        return tuple(int(Dim.of(d).value or 0) for d in self.graph[param].type.shape)
+        return tuple(int(d.value or 0) for d in self.graph[param].type.shape)
 
     def _size(self, param: str) -> int:
         return int(np.prod(self._shape(param), dtype=int))
@@ -69,7 +69,7 @@ class Storage:
             return [*lines, *source.returns(entries)]
         lines += source.assign("found", entries)
         if made.tables:
-            rows = [ast.Tuple(list(row), ast.Load()) for row in made.tables]
+            rows: list[ast.expr] = [ast.Tuple(list(row), ast.Load()) for row in made.tables]
             lines += source.assign("tables", ast.List(rows, ast.Load()))
             lines += [
                 "    for array, names in tables:",
@@ -112,7 +112,7 @@ class _Views:
             title = self.namer.variable("part")
             self.lines += source.assign(title, value)
             value = name(title)
-        places = product(*(range(Dim.of(d).value or 0) for d in type.shape))
+        places = product(*(range(int(d.value or 0)) for d in type.shape))
         for each, place in zip(held, places, strict=True):
             index = ast.Tuple([*map(ast.Constant, place), ast.Constant(...)], ast.Load())
             self.found[each] = ast.Subscript(value, index, ast.Load())
@@ -128,7 +128,7 @@ def _part(value: ast.expr, type: TensorType, items: Any) -> tuple[ast.expr, Tens
 
 
 def as_view(value: ast.expr, type: TensorType) -> ast.expr:
-    """An indexed array as an array also where it is a single entry, `a[1, ...]`: what is written to it stays."""
+    """What is indexed as a view also where it is a single entry, `a[1, ...]`, which can be written to."""
     if not isinstance(value, ast.Subscript) or type.rank:
         return value
     items = value.slice.elts if isinstance(value.slice, ast.Tuple) else [value.slice]

@@ -1,7 +1,7 @@
 """`class Trainer` of -O2: the optimiser's steps in memory that is made once.
 
-Assumes a written plan of the loss and its gradient. Promises the interface, the order of batches and the rules of
-the plain Trainer (`emit.trainer`), to rounding.
+Assumes a written plan of the loss and its gradient. Promises the interface, the order of batches and the
+rules of the plain Trainer (`emit.trainer`), to rounding.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from .methods import Written, guarded, plan, plan_for
 from .updates import Lowered, goes_in_blocks, lowered
 
 BLOCK = 16384
-"""Entries that an update treats at a time: the arrays of a chain of calls stay in the cache nearest to the core
-(measured: Adam on 10^6 parameters takes half the time; between 4096 and 65536 it hardly matters)."""
+"""Entries that an update treats at a time, so that the arrays of a chain of calls stay in the cache."""
 
 
 class PlannedTrainer(PlainTrainer):
@@ -113,17 +112,15 @@ class PlannedTrainer(PlainTrainer):
 
     def _learning(self, arrays: str, count: int) -> list[str]:
         """The pieces of an update where some parameters stay as they are: each of the others is one."""
-        views = f"[{self.storage.views}(a) for a in ({arrays})]"
-        piece = "tuple(k[name].reshape(-1) for k in kinds)"
-        made = [f"            {piece}"]
-        lines = [f"        kinds = {views}"]
+        lines = []
         if count:
             lines.append(f"        scratch = np.empty(({count}, {self.storage.total}), {self.real})")
-            made = [f"            ({piece.replace('tuple', '*')}, *scratch[:, : self._params[name].size])"]
+            arrays += ", *scratch"
+        lines.append(f"        kinds = [{self.storage.views}(a) for a in ({arrays})]")
         return [
             *lines,
             "        self._blocks = [  # the parameters that learn",
-            *made,
+            "            tuple(kind[name] for kind in kinds)",
             "            for name in PARAMS",
             "            if name not in frozen",
             "        ]",
@@ -147,7 +144,7 @@ class PlannedTrainer(PlainTrainer):
         if self.clip is not None:
             squares = "np.dot(self._g, self._g)"
             if self.header.frozen:
-                squares = "sum(np.dot(piece[1], piece[1]) for piece in self._blocks)"
+                squares = "sum(np.vdot(piece[1], piece[1]) for piece in self._blocks)"
             lines += [
                 f"        norm = np.sqrt({squares})",
                 "        self._g *= np.minimum(self._clip / (norm + 1e-6), 1)",

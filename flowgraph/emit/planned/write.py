@@ -33,8 +33,8 @@ LARGE = 80
 class Module:
     """What a planned class has of its module.
 
-    convert: lines that make arrays of inputs, by node. named: the diagram's parameters. tables: see `Storage`.
-    views: what the function is called that finds parameters by name.
+    convert: lines that make arrays of inputs, by node. named: the diagram's parameters. tables: see
+    `Storage`.
     """
 
     header: Header

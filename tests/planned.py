@@ -1,0 +1,119 @@
+"""What the tests of -O2 share: examples at sizes that are quick, batches for them, and the same training twice."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+from running import FILES, execute
+
+from flowgraph.diagram import Diagram, load
+from flowgraph.types import Dim
+
+SMALL: dict[str, dict[str, int]] = {
+    "autoencoder": {"C": 2, "CODE": 3},
+    "bert": {"V": 13, "P": 8, "L": 2, "H": 2, "D": 8, "F": 12},
+    "burgers": {"INSIDE": 5, "START": 3, "SIDES": 4},
+    "gpt2": {"V": 13, "P": 8, "L": 2, "H": 2, "D": 8},
+    "gru_chars": {"V": 7, "D": 6},
+    "llama": {"V": 13, "L": 2, "H": 4, "G": 2, "D": 16, "F": 12},
+    "lstm_chars": {"V": 7, "D": 6, "L": 2},
+    "residual": {"S": 8, "W": 2},
+    "resnet18": {"S": 32, "W": 2, "K": 5},
+    "transformer_classifier": {"L": 2, "H": 2, "D": 8, "F": 12},
+    "unet": {"H": 16, "V": 16, "W": 2},
+    "vae": {"H": 6, "Z": 2},
+    "vgg": {"S": 32, "W": 2, "F": 6, "K": 5},
+}
+"""Sizes of the large examples here."""
+
+LARGE = ("autoencoder", "lenet", "residual", "resnet18", "unet", "vgg", "bert", "gpt2", "llama")
+"""Those that take a second or more to compile or to train."""
+
+PATHS = {p.stem: p for p in FILES}
+SIZE = 4
+"""What comes with the data where a diagram leaves it open."""
+
+Arrays = dict[str, np.ndarray]
+Module = Mapping[str, Any]
+
+
+@functools.cache
+def small(name: str) -> Diagram:
+    """An example by the stem of its file, at a size that is quick."""
+    return load(PATHS[name], settings=SMALL.get(name, {}))
+
+
+@functools.cache
+def trainable() -> tuple[str, ...]:
+    """The examples that have something to train."""
+    return tuple(name for name in PATHS if can_train(small(name)))
+
+
+def can_train(diagram: Diagram) -> bool:
+    return bool(diagram.graph.results_of("loss") and diagram.graph.params)
+
+
+@functools.lru_cache(maxsize=64)
+def emitted(diagram: Diagram, level: int, without: Collection[str] = (), dtype: str = "float64") -> Module:
+    """The executed module."""
+    return execute(diagram.compile(level=level, dtype=dtype, without=without))
+
+
+def batch(diagram: Diagram, count: int, seed: int = 0, *, size: int = SIZE, targets: bool = True) -> Arrays:
+    """Random examples by the diagram's names."""
+    graph = diagram.expanded
+    rng = np.random.default_rng([seed, count])
+    sizes = dict.fromkeys(graph.sizes, size)
+    found = {}
+    for name in (*graph.inputs, *(graph.targets if targets else ())):
+        type = graph[name].type
+        shape = (count, *(Dim.of(d).at(sizes) for d in type.shape))
+        if type.elem.kind == "real":
+            value = rng.normal(size=shape)
+        elif type.elem.kind == "bool":
+            value = rng.integers(0, 2, shape).astype(bool)
+        else:
+            top = Dim.of(type.elem.classes).at(sizes) if type.elem.kind == "class" else 3
+            value = rng.integers(0, top, shape)
+        found[str(graph[name].hint)] = value
+    return found
+
+
+def close(got: Any, want: Any, what: str, tolerance: float = 1e-12) -> None:
+    """Assert that arrays agree, relative to the largest entry wanted."""
+    got, want = np.asarray(got), np.asarray(want)
+    assert got.shape == want.shape, what
+    scale = max(1.0, float(np.max(np.abs(want), initial=0.0, where=np.isfinite(want))))
+    np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * scale, err_msg=what)
+
+
+def held(trainer: Any) -> Arrays:
+    """Copies of all that a trainer holds by name: parameters, statistics, the state of its optimiser."""
+    return {name: np.array(a) for name, a in trainer.state().items()}
+
+
+def same_held(got: Any, want: Any, what: str, tolerance: float = 1e-12) -> None:
+    """Assert that two trainers hold the same under the same names."""
+    ours, theirs = held(got), held(want)
+    assert list(ours) == list(theirs), what
+    for name, value in theirs.items():
+        close(ours[name], value, f"{what}: {name}", tolerance)
+
+
+def assert_trains_alike(
+    got: Module, want: Module, diagram: Diagram, *, counts: Collection[int] = (5, 5, 5), seed: int = 0,
+    size: int = SIZE, tolerance: float = 1e-12, **settings: Any,
+) -> None:  # fmt: skip
+    """Steps on batches of these numbers of examples: the same losses, parameters, statistics and states."""
+    first = want["init"](seed)
+    one, other = got["Trainer"](first, **settings), want["Trainer"](first, **settings)
+    with np.errstate(all="ignore"):
+        for step, count in enumerate(counts):
+            given = batch(diagram, count, seed + step, size=size)
+            loss = other.step(**given)
+            what = f"step {step + 1} of {count} examples"
+            close(one.step(**given), loss, f"loss of {what}", tolerance)
+            same_held(one, other, what, tolerance)
