@@ -99,10 +99,12 @@ class _Module:
             parts += self.rounds.before(writers[function](graph))
         if self.graph.results_of("metric"):
             parts += self.rounds.before(self._metrics())
+        trainer: list[list[str]] = []
         if self.header.training is not None:
-            parts += self._planned("trainer") if "trainer" in self.derived else [self._trainer()]
+            trainer = self._planned("trainer") if "trainer" in self.derived else [self._trainer(), []]
+            parts += trainer
         if "outputs" in self.derived:
-            parts += self._planned("outputs")
+            parts += self._planned("outputs", trainer[1] if trainer else [])
         functions = with_callees([*self.helpers.values(), *schedule_forms(self.header.training)])
         parts += [paste(f, self.header.renamed) for f in functions]
         parts.append(self.tables.lines())
@@ -376,8 +378,11 @@ class _Module:
         doc = "Return the mean of each metric."
         return self._function("metrics", doc, given, [m.node for m in metrics], finish, cut=True)
 
-    def _planned(self, kind: str) -> list[list[str]]:
-        """A class of level 2, and the function that finds its parameters in one array."""
+    def _planned(self, kind: str, known: Sequence[str] = ()) -> list[list[str]]:
+        """A class of level 2, and the function that finds its parameters in one array.
+
+        known: that of another class.
+        """
         graph = self.derived[kind]
         body = self._body(graph, PlannedBody)
         assert isinstance(body, PlannedBody)
@@ -388,8 +393,9 @@ class _Module:
         named = [str(self.first.graph[p].hint) for p in self.first.graph.params]
         tables = {tuple(self.graph[p].op.parts): f'PACKED["{self.graph[p].hint}"]' for p in self.packed}
         module = Planned(self.header, self.modes, convert, named, tables)
-        write = planned_trainer if kind == "trainer" else planned_forward
-        return list(write(graph, body, module))
+        if kind == "trainer":
+            return list(planned_trainer(graph, body, module))
+        return list(planned_forward(graph, body, module, known))
 
     def _trainer(self) -> list[str]:
         given = takes(self.graph, targets=True)

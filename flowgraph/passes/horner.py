@@ -1,28 +1,21 @@
 """Polynomials with literal coefficients by Horner's rule, where that saves products.
 
 Assumes a typed graph whose powers are products (see `powers`). A sum of literal multiples of powers of one
-value, all of which serve nothing else, is computed from the highest power inwards: 1 + 2 x + 3 x² + 4 x³ as
-1 + x (2 + x (3 + x · 4)). Promises the same values to rounding.
+value, which serve nothing else, is computed from the highest power inwards: 1 + 2 x + 3 x² + 4 x³ as
+((4 x + 3) x + 2) x + 1. Promises the same values to rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ..graph import Builder, Graph, Node, renamed
 from ..ops.base import Value, fn
-from ..types import TensorType
 from .base import Pass
-from .powers import chain
+from .powers import Power, chain, powers_of
 from .rewrite import live_uses
-
-MOST = 16
-"""The highest degree."""
-
-PRODUCTS = ("mul", "square")
-"""What counts as a product; sums are as many either way."""
 
 
 @dataclass(frozen=True)
@@ -32,126 +25,159 @@ class Horner(Pass):
     name: ClassVar[str] = "horner"
 
     def run(self, graph: Graph) -> Graph:
-        chosen = _chosen(graph)
-        return _written(graph, chosen) if chosen else graph
+        found = _Finder(graph).found()
+        return _written(graph, found) if found else graph
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Polynomial:
-    """Coefficients by exponent. base: "" for a number; inside: the nodes that it is made of."""
+    """Coefficients by exponent. sums: the nodes it is added up in; products: those that it multiplies in."""
 
-    base: str
-    terms: Mapping[int, float]
-    inside: frozenset[str] = field(default=frozenset())
+    base: str = ""
+    terms: dict[int, float] = field(default_factory=dict)
+    sums: set[str] = field(default_factory=set)
+    products: set[str] = field(default_factory=set)
 
-    @property
-    def is_monomial(self) -> bool:
-        return len(self.terms) == 1
-
-    def plus(self, other: _Polynomial, sign: int) -> _Polynomial:
-        terms = dict(self.terms)
-        for exponent, number in other.terms.items():
-            terms[exponent] = terms.get(exponent, 0) + sign * number
-        return _Polynomial(self.base or other.base, terms, self.inside | other.inside)
-
-    def times(self, other: _Polynomial) -> _Polynomial:
-        terms = {m + n: a * b for m, a in self.terms.items() for n, b in other.terms.items()}
-        return _Polynomial(self.base or other.base, terms, self.inside | other.inside)
+    def add(self, exponent: int, number: float) -> None:
+        self.terms[exponent] = self.terms.get(exponent, 0) + number
 
 
-def _chosen(graph: Graph) -> dict[str, _Polynomial]:
-    """The nodes that are polynomials which Horner's rule shortens, and are no part of a larger one."""
-    uses = live_uses(graph)
-    known: dict[str, _Polynomial] = {}
-    found: dict[str, _Polynomial] = {}
-    for node in graph:
-        made = _made(graph, node, known, uses)
-        if made is None:
-            continue
-        known[node.name] = replace(made, inside=made.inside | {node.name})
-        for operand in node.operands:
-            found.pop(operand, None)
-        if uses[node.name] and _saves(graph, known[node.name]):
-            found[node.name] = known[node.name]
-    return found
+class _Finder:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.uses = live_uses(graph)
+        self.powers: dict[str, Power] = powers_of(graph)
 
+    def found(self) -> dict[str, _Polynomial]:
+        """By its last sum each polynomial that is shorter by Horner's rule."""
+        chosen = {}
+        inside: set[str] = set()
+        for node in reversed(list(self.graph)):
+            if node.op.name not in ("add", "sub") or node.name in inside or not self.uses[node.name]:
+                continue
+            made = self._polynomial(node)
+            if made is None:
+                continue
+            inside |= made.sums
+            if self._is_alone(made) and _count(made.terms) < len(made.products):
+                chosen[node.name] = made
+        return chosen
 
-def _made(
-    graph: Graph, node: Node, known: Mapping[str, _Polynomial], uses: Mapping[str, int]
-) -> _Polynomial | None:
-    """The polynomial that a node is of those its operands are, or of themselves."""
-    if node.op.name not in ("add", "sub", "neg", *PRODUCTS) or not isinstance(node.type, TensorType):
+    def _polynomial(self, root: Node) -> _Polynomial | None:
+        """What a sum is, seen through to the powers of one value; None where there are several."""
+        made = _Polynomial()
+        stack: list[tuple[str, float]] = [(root.name, 1)]
+        while stack:
+            name, factor = stack.pop()
+            node = self.graph[name]
+            number = self._number(name)
+            if number is not None:
+                made.add(0, factor * number)
+                continue
+            further = self._further(node) if name == root.name or self._is_within(node) else None
+            if further is not None:
+                (made.products if node.op.name == "mul" else made.sums).add(name)
+                stack += [(operand, factor * each) for operand, each in further]
+                continue
+            base, exponent = self.powers.get(name, (name, 1))
+            if exponent < 0 or self.graph[base].type != root.type or made.base not in ("", base):
+                return None
+            made.base = base
+            made.add(exponent, factor)
+            self._add_products(made, name)
+        return made if made.base else None
+
+    def _is_within(self, node: Node) -> bool:
+        return self.uses[node.name] == 1 and node.hint is None and node.name not in self.powers
+
+    def _further(self, node: Node) -> list[tuple[str, float]] | None:
+        """What a node adds up, and times which number."""
+        if node.op.name in ("add", "sub"):
+            return [(node.operands[0], 1), (node.operands[1], 1 if node.op.name == "add" else -1)]
+        if node.op.name == "neg":
+            return [(node.operands[0], -1)]
+        if node.op.name == "mul":
+            for number, other in (node.operands, node.operands[::-1]):
+                known = self._number(number)
+                if known is not None:
+                    return [(other, known)]
         return None
-    if node.type.elem.kind != "real":
-        return None
-    parts = [_part(graph, o, known, uses, node) for o in node.operands]
-    if len({p.base for p in parts if p.base}) != 1 or any(
-        graph[p.base].type != node.type for p in parts if p.base
-    ):
-        return None
-    if node.op.name == "neg":
-        return _Polynomial("", {0: -1}).times(parts[0])
-    if node.op.name in ("add", "sub"):
-        return parts[0].plus(parts[1], 1 if node.op.name == "add" else -1)
-    left, right = parts[0], parts[-1]
-    if not (left.is_monomial and right.is_monomial) and left.base and right.base:
-        return None  # products of sums have more terms than factors
-    product = left.times(right)
-    return product if max(product.terms) <= MOST else None
+
+    def _number(self, name: str) -> float | None:
+        node = self.graph[name]
+        value = node.op.value if node.op.name == "const" else None
+        return value if isinstance(value, (int, float)) else None
+
+    def _add_products(self, made: _Polynomial, name: str) -> None:
+        """Note the products that a power is made by."""
+        stack = [name]
+        while stack:
+            each = stack.pop()
+            if each in self.powers and each != made.base and each not in made.products:
+                made.products.add(each)
+                stack += self.graph[each].operands
+
+    def _is_alone(self, made: _Polynomial) -> bool:
+        """Whether nothing but the polynomial uses its powers, and nobody named them."""
+        within = made.sums | made.products
+        results = {r.node for r in self.graph.results}
+        return all(
+            self.graph[name].hint is None
+            and name not in results
+            and all(user.name in within or not self.uses[user.name] for user in self.graph.users(name))
+            for name in made.products
+        )
 
 
-def _part(
-    graph: Graph, name: str, known: Mapping[str, _Polynomial], uses: Mapping[str, int], node: Node
-) -> _Polynomial:
-    """What an operand is to a polynomial: a number, a polynomial that nothing else uses, or its base."""
-    value = graph[name].op.value if graph[name].op.name == "const" else None
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return _Polynomial("", {0: value})
-    own = known.get(name)
-    if own is not None and graph[name].hint is None:
-        within = uses[name] == list(node.operands).count(name)
-        if within or _is_power(own):
-            return own
-    return _Polynomial(name, {1: 1})
-
-
-def _is_power(polynomial: _Polynomial) -> bool:
-    return polynomial.is_monomial and next(iter(polynomial.terms.values())) == 1
-
-
-def _saves(graph: Graph, polynomial: _Polynomial) -> bool:
-    """Whether there are fewer products by Horner's rule, all that it replaces serving nothing else."""
-    terms = {e: n for e, n in polynomial.terms.items() if n}
-    if len(terms) < 2 or max(terms) < 2:
-        return False
-    uses = live_uses_outside(graph, polynomial)
-    if uses:
-        return False
-    before = sum(graph[name].op.name in PRODUCTS for name in polynomial.inside)
-    return _products(terms) < before
-
-
-def live_uses_outside(graph: Graph, polynomial: _Polynomial) -> bool:
-    """Whether a part of a polynomial is used by what is no part of it."""
-    whole = max(polynomial.inside, key=lambda name: len(graph.ancestors([name]) & polynomial.inside))
-    results = {r.node for r in graph.results}
-    return any(
-        name in results or any(user.name not in polynomial.inside for user in graph.users(name))
-        for name in polynomial.inside
-        if name != whole
-    )
-
-
-def _steps(terms: Mapping[int, float]) -> Iterator[tuple[int, float]]:
+def _steps(terms: Mapping[int, float]) -> list[tuple[int, float]]:
     """From the highest power inwards: by which power to multiply, and what to add then."""
-    exponents = sorted(terms, reverse=True)
-    for high, low in zip(exponents, [*exponents[1:], 0], strict=True):
-        if high:
-            yield high - low, terms.get(low, 0) if low != high else 0
+    exponents = [e for e in sorted(terms, reverse=True) if terms[e]]
+    ends = [*exponents[1:], 0] if exponents[-1] else exponents[1:]
+    return [
+        (high - low, terms[low] if low in exponents[1:] else 0)
+        for high, low in zip(exponents, ends, strict=False)
+    ]
 
 
-def _products(terms: Mapping[int, float]) -> int:
-    """The number of products by Horner's rule."""
+def _count(terms: Mapping[int, float]) -> int:
+    """The number of products by Horner's rule; more than there ever are where there is no polynomial."""
+    exponents = [e for e, number in terms.items() if number]
+    if not exponents or max(exponents) < 2:
+        return len(terms) + max(terms)
     gaps = [gap for gap, _ in _steps(terms)]
-    powers = len(chain(tuple(sorted({g for g in gaps if g > 1})))) if any(g > 1 for g in gaps) else 0
-    return len(gaps) - (terms[max(terms)] == 1) + powers
+    made = len(chain(tuple(sorted({g for g in gaps if g > 1}))))
+    return len(gaps) - (terms[max(exponents)] == 1) + made
+
+
+def _written(graph: Graph, found: Mapping[str, _Polynomial]) -> Graph:
+    out = graph.like()
+    builder = Builder(out, [n.name for n in graph])
+    for node in graph:
+        if node.name not in found:
+            out.add(node)
+            continue
+        builder.of = node.of
+        made = _horner(Value(builder, found[node.name].base), found[node.name].terms)
+        builder.of = None
+        last = out.pop_last()
+        assert last.name == made.name
+        out.add(renamed(last, name=node.name, hint=node.hint, span=node.span))
+    return out.close(graph.inputs, graph.targets, graph.params, graph.results)
+
+
+def _horner(x: Value, terms: Mapping[int, float]) -> Value:
+    steps = _steps(terms)
+    powers: dict[int, Value] = {1: x}
+    for number, (a, b) in chain(tuple(sorted({g for g, _ in steps if g > 1}))).items():
+        powers[number] = fn.square(powers[a]) if a == b else powers[a] * powers[b]
+    leading = terms[max(e for e, number in terms.items() if number)]
+    total: Value | None = None
+    for gap, number in steps:
+        if total is None:
+            total = powers[gap] if leading == 1 else leading * powers[gap]
+        else:
+            total = total * powers[gap]
+        if number:
+            total = total + number
+    assert total is not None
+    return total

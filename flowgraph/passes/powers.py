@@ -36,7 +36,7 @@ class Powers(Pass):
     name: ClassVar[str] = "powers"
 
     def run(self, graph: Graph) -> Graph:
-        powers = _powers(graph)
+        powers = powers_of(graph)
         wanted: dict[str, set[int]] = {}
         for base, exponent in powers.values():
             if abs(exponent) > 1:
@@ -49,7 +49,7 @@ class Powers(Pass):
         return rewrite(graph, writer.rule)
 
 
-def _powers(graph: Graph) -> dict[str, Power]:
+def powers_of(graph: Graph) -> dict[str, Power]:
     """The nodes that are whole powers of others: written as such, as squares, or as products of powers."""
     found: dict[str, Power] = {}
     for node in graph:

@@ -147,8 +147,8 @@ class _Writer:
                 found[vector[0]] = vector[1]
                 taken.setdefault(vector[0], []).append(source)
         for vector_name, used in taken.items():
-            if len(used) == 1 < len(found[vector_name]):
-                loose += used  # one entry of several: it is read by itself
+            if len(used) == 1:
+                loose += used  # one entry, of several or the only one: it is read by itself
                 del found[vector_name]
         pieces = list(found.items())
         if len(loose) > 1:

@@ -291,3 +291,15 @@ def test_parts_that_share_nothing_are_layers_of_their_own() -> None:
     )
     code = loads(text).compile()
     assert code.count(" @ ") == 2 and "concatenate" not in code
+
+
+def test_the_only_circle_of_a_layer_is_read_as_itself() -> None:
+    text = (
+        "input a\nnode z[1] : sigmoid\na -> z[0]\nnode p, q : tanh\nz[0] -[2]-> p\nz[0] -[3]-> q\n"
+        "f = p + q\noutput f\n"
+    )
+    code = run(loads(text).compile())
+    a = np.linspace(-2, 2, 5)
+    z = 1 / (1 + np.exp(-0.5 * a))
+    found = code["forward"]({"w_a_z_0": 0.5}, a)
+    assert found == pytest.approx(np.tanh(2 * z) + np.tanh(3 * z), rel=1e-6)

@@ -368,7 +368,11 @@ class PlannedBody(NumpyBody):
             place = self._place(out, node.type, (OPS["index"](items=items),))
             title = self.namer.variable(f"{self._titles[node.name]}_part")
             self._bind(title, place)
-            self._statements([copy_into(self.variables[operand], name(title))])
+            copied = copy_into(self.variables[operand], name(title))
+            if self.plan_.phase[operand] == Phase.SETUP:
+                self.setup += source.expression(copied, depth=self._setup_depth)
+            else:
+                self._statements([copied])
 
 
 class _Put(ast.NodeTransformer):

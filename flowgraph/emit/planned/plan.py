@@ -298,6 +298,8 @@ class _Planner:
             until = max([self.place[node.name], *(self.place[u] for u in self.users[node.name])])
             if self._outlives(node.name):
                 until = FOREVER
+            if self.constant_parts(node):
+                first[owner], until = 0, FOREVER
             last[owner] = max(last.get(owner, 0), until)
         return {
             owner: Tenant(
@@ -326,6 +328,12 @@ class _Planner:
         phase = self.phase[node]
         later = any(self.phase[u] > phase for u in self.users[node])
         return node in self.results or phase == Phase.SETUP or (phase == Phase.BEGIN and later)
+
+    def constant_parts(self, node: Node) -> list[str]:
+        """The operands of a join that never change: they are put into its array once."""
+        if not isinstance(node.op, Join) or not isinstance(self.homes[node.name], Home):
+            return []
+        return [o for o in node.operands if self.phase[o] == Phase.SETUP]
 
     def _heir(self, owner: str, last: Mapping[str, int]) -> str:
         """An operand that is not needed after this value, which may be written in its place."""

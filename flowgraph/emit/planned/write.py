@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...graph import Graph
 from ...passes.learn import intervals
@@ -86,10 +86,18 @@ def planned_trainer(graph: Graph, body: PlannedBody, module: Module) -> tuple[li
     return lines, storage.lines()
 
 
-def planned_forward(graph: Graph, body: PlannedBody, module: Module) -> tuple[list[str], list[str]]:
-    """`class Forward`, and the function that finds its parameters by name. body: for this graph."""
+def planned_forward(
+    graph: Graph, body: PlannedBody, module: Module, known: Sequence[str] = ()
+) -> tuple[list[str], list[str]]:
+    """`class Forward`, and the function that finds its parameters by name. body: for this graph.
+
+    known: such a function that is there already, and serves if it is the same.
+    """
     plan = forward_plan(graph, module.header.without)
-    storage = Storage(graph, module.named, body.namer.variable("views_of_forward"), module.tables)
+    storage = Storage(graph, module.named, body.namer.variable("views"), module.tables)
+    is_there = not known or storage.lines() == list(known)
+    if not is_there:
+        storage = replace(storage, views=body.namer.variable("views_of_forward"))
     w = body.namer.variable("w")
     body.prepare(plan, 2)
     start = _leaves(graph, body, storage, w, module)
@@ -103,7 +111,8 @@ def planned_forward(graph: Graph, body: PlannedBody, module: Module) -> tuple[li
     copies = [f"np.array({v})" for v in values]
     result = copies[0] if len(copies) == 1 else f"({', '.join(copies)})"
     made = _written(graph, body, storage, list(graph.inputs), module, start, [], result)
-    return write_forward(graph, module.modes, made, body.target.real), storage.lines()
+    lines = write_forward(graph, module.modes, made, body.target.real)
+    return lines, [] if known and is_there else storage.lines()
 
 
 def _leaves(graph: Graph, body: PlannedBody, storage: Storage, w: str, module: Module) -> list[str]:
