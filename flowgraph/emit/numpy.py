@@ -9,29 +9,19 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any
 
-from ..graph import Graph, Node
-from ..naming import CODE_NAMES, Namer
+from ..graph import Graph
 from . import source
-from .body import Target
-from .comments import shape_note
-from .first_values import FirstValues
+from .functions import Functions
 from .helpers import import_lines, paste, with_callees
-from .modes import Modes, bind_modes
 from .module import (
     Header,
     arguments,
-    arrays_at_head,
     bind_size_lines,
     doc_lines,
     docstring,
     entries_of,
     join,
-    output_variables,
-    reaches_through,
-    size_source,
     takes,
 )
 from .numpy_body import NumpyBody
@@ -39,16 +29,11 @@ from .packs import pack, packed_lines, packed_params, unpack
 from .planned.body import PlannedBody
 from .planned.write import Module as Planned
 from .planned.write import planned_forward, planned_trainer
-from .rounds import Rounds
 from .schedule import schedule_forms
-from .tables import Tables
-from .template import attribute, call, helper_name, name, sum_of
+from .template import call, name, sum_of
 from .trainer import write_trainer
 
-Finish = Callable[[dict[str, ast.expr]], list[str]]
 Differentiated = Callable[[NumpyBody], list[str]]
-
-DTYPES = {"float32": "np.float32", "float64": "np.float64"}
 
 
 def emit_numpy(graph: Graph, header: Header, derived: Mapping[str, Graph], named: Graph) -> str:
@@ -60,27 +45,7 @@ def emit_numpy(graph: Graph, header: Header, derived: Mapping[str, Graph], named
     return _Module(graph, header, derived, named).text()
 
 
-class _Module:
-    def __init__(self, graph: Graph, header: Header, derived: Mapping[str, Graph], named: Graph) -> None:
-        self.graph = graph
-        self.packed = packed_params(graph)
-        self.derived = derived
-        self.header = header
-        self.real = DTYPES[header.dtype]
-        self.helpers: dict[str, Any] = {}
-        self.tables = Tables("numpy", self.real, self.helpers, header.renamed)
-        wrap = partial(call, self.real)  # which holds no `self`: that would be a cycle
-        self.target = Target("numpy", "np", self.real, wrap=wrap, table=self.tables.of)
-        self.constants = arrays_at_head(graph, Namer(CODE_NAMES))
-        self.reserved = set(CODE_NAMES) | set(self.constants.values()) | set(header.helper_names)
-        self.modes = Modes.of([graph, *derived.values()])
-        inputs = [str(graph[i].hint) for i in takes(graph, targets=True)]
-        self.first = FirstValues(graph, self.real, self.helpers, named, self.tables)
-        self.reserved.update(self.first.tables.values())
-        graphs = [graph, *derived.values()]
-        self.rounds = Rounds(graphs, [*self.reserved, *inputs], self.first.tables, shares=header.level > 0)
-        self.reserved.update(self.rounds.titles)
-
+class _Module(Functions):
     def text(self) -> str:
         first = self.first
         parts = [*first.shapes(), packed_lines(self.graph), first.init(), *first.init_buffers()]
@@ -115,118 +80,6 @@ class _Module:
 
     # -- functions
 
-    def _body(self, graph: Graph | None = None, kind: type[NumpyBody] = NumpyBody) -> NumpyBody:
-        namer = Namer(self.reserved)
-        for argument in takes(self.graph, targets=True):
-            namer.reserve(self.graph[argument].hint or argument)
-        graph = graph or self.graph
-        made = kind(graph, self.target, self.header.level, namer, self.helpers, renamed=self.header.renamed)
-        body = made.begin(self.rounds)
-        body.variables.update({n: self.tables.constant(self.graph[n], v) for n, v in self.constants.items()})
-        return body
-
-    def _function(
-        self, title: str, doc: str, given: list[str], wanted: list[str], finish: Finish, *, cut: bool = False
-    ) -> list[str]:
-        """A function of params and arrays; `finish` makes the last lines from the values.
-
-        cut: whether it may begin with what forward returns.
-        """
-        body = self._body()
-        for argument in given:
-            body.variables[argument] = name(str(self.graph[argument].hint))
-        through = cut and reaches_through(self.graph, wanted)
-        start = []
-        if through:
-            passed = call("forward", *(name(n) for n in ("params", *self._hints(self.graph.inputs))))
-            passed.keywords = self.modes.passed_on()
-            start = source.assign(output_variables(self.graph, body, wanted), passed)
-        used = self._used(wanted, body)
-        unpack = self._params(body, used)
-        unpack += self._given(body, used)
-        body.last = wanted[0] if len(wanted) == 1 else ""
-        values = body.run(wanted)
-        last = finish(values)
-        sizes = bind_size_lines(self.graph, body, given, is_checked=through, has_loss=title != "forward")
-        if sizes:
-            used |= {place[0] for s in body.sizes_used if (place := size_source(self.graph, s, given))}
-        names = ["params", *self._hints(given), *self.modes.arguments(train=False)]
-        lines = [*source.signature(title, names), *doc_lines(doc)]
-        lines += self._convert([i for i in given if i in used])
-        return [*lines, *unpack, *sizes, *start, *body.lines, *last]
-
-    def _hints(self, nodes: Sequence[str]) -> list[str]:
-        return [str(self.graph[n].hint) for n in nodes]
-
-    def _params(self, body: NumpyBody, used: set[str]) -> list[str]:
-        """Lines that give variables to the parameters that are used, from what a caller gives."""
-        lines = self._unpack(body, [p for p in body.graph.params if p in used and p not in self.packed])
-        packed = [p for p in self.packed if p in used]
-        if not packed:
-            return lines
-        self._need_packs()
-        holder = body.namer.variable("packed")
-        lines.append(f"    {holder} = {self._called(pack)}(params)")
-        return lines + self._unpack(body, packed, holder)
-
-    def _need_packs(self) -> None:
-        self.helpers |= {"pack": pack, "unpack": unpack}
-
-    def _called(self, function: Any) -> str:
-        """What a helper is called in this module."""
-        title = helper_name(function)
-        return self.header.renamed.get(title, title)
-
-    def _given(self, body: NumpyBody, used: set[str]) -> list[str]:
-        """Lines that give variables to the buffers that are used, and to the key of the call."""
-        buffers = self._unpack(body, [b for b in body.graph.buffers if b in used], "buffers")
-        return [*buffers, *bind_modes(body, used)]
-
-    def _used(self, wanted: list[str], body: NumpyBody) -> set[str]:
-        """What is read on the way to `wanted`, not going behind what is known already."""
-        known = {n for n in body.variables if n not in self.graph.inputs and n not in self.graph.targets}
-        return body.reads(wanted, known)
-
-    def _convert(self, inputs: list[str], depth: int = 1) -> list[str]:
-        lines = []
-        for argument in inputs:
-            node = self.graph[argument]
-            dtype = (
-                self.real
-                if node.type.elem.kind == "real"
-                else "bool"
-                if node.type.elem.kind == "bool"
-                else "np.int64"
-            )
-            variable = str(node.hint)
-            value = call("np.asarray", name(variable), dtype=attribute(dtype))
-            lines += source.assign(variable, value, note=shape_note(node.type), depth=depth)
-        return lines
-
-    def _unpack(self, body: NumpyBody, params: list[str], holder: str = "params") -> list[str]:
-        """Lines that give the parameters, or their tangents, variables; on one line where they fit."""
-        nodes = [body.graph[p] for p in params]
-        variables = [body.namer.variable(str(n.hint)) for n in nodes]
-        body.variables.update({p: name(v) for p, v in zip(params, variables, strict=True)})
-        if not nodes:
-            return []
-        values: list[ast.expr] = [
-            ast.Subscript(name(holder), ast.Constant(_key(n)), ast.Load()) for n in nodes
-        ]
-        notes = [shape_note(n.type) if n.type.shape else "" for n in nodes]
-        together = ", ".join(variables) + " = " + ", ".join(source.text(v) for v in values)
-        note = ", ".join(shape_note(n.type) for n in nodes) if any(notes) else ""
-        if len(together) + len(note) + 8 <= source.WIDTH:
-            return [f"    {together}  # {note}" if note else f"    {together}"]
-        short = f"    {', '.join(variables)} = ({holder}[name] for name in PARAMS)"
-        is_all = [_key(n) for n in nodes] == [_key(self.graph[p]) for p in self.graph.params]
-        if is_all and not any(notes) and len(short) <= source.WIDTH:
-            return [short]
-        lines = []
-        for variable, value, own in zip(variables, values, notes, strict=True):
-            lines += source.assign(variable, value, note=own)
-        return lines
-
     def _forward(self) -> list[str]:
         outputs = self.graph.results_of("output")
         inputs = list(self.graph.inputs)
@@ -238,7 +91,7 @@ class _Module:
                 return ["    return ()"]
             return source.returns(values[0] if len(values) == 1 else ast.Tuple(values, ast.Load()))
 
-        return self._function("forward", doc, inputs, [r.node for r in outputs], finish)
+        return self.function("forward", doc, inputs, [r.node for r in outputs], finish)
 
     def _loss(self) -> list[str]:
         terms = self.graph.results_of("loss")
@@ -251,7 +104,7 @@ class _Module:
             return source.returns(call("float", total))
 
         given = takes(self.graph, targets=True)
-        return self._function("loss", doc, given, [t.node for t in terms], finish, cut=True)
+        return self.function("loss", doc, given, [t.node for t in terms], finish, cut=True)
 
     def _derivative(
         self, title: str, doc: str, graph: Graph, along: str, finish: Differentiated
@@ -262,21 +115,21 @@ class _Module:
         given the body, writes the statements and returns the last lines.
         """
         given = takes(graph, targets=True)
-        body = self._body(graph)
+        body = self.body(graph)
         for argument in given:
             body.variables[argument] = name(str(graph[argument].hint))
         used = body.reads(r.node for r in graph.results)
-        unpack = self._unpack(body, [p for p in graph.params if p in used])
+        unpack = self.unpack(body, [p for p in graph.params if p in used])
         dots = [n for n in graph.inputs if n not in self.graph.inputs]
         given = [n for n in given if n not in dots]
         if along:
-            unpack += self._unpack(body, [d for d in dots if d in used], along)
-        unpack += self._given(body, used)
+            unpack += self.unpack(body, [d for d in dots if d in used], along)
+        unpack += self.given(body, used)
         last = finish(body)
         sizes = bind_size_lines(graph, body, given)
-        names = ["params", *([along] if along else []), *self._hints(given)]
+        names = ["params", *([along] if along else []), *self.hints(given)]
         names += self.modes.arguments(train=True)
-        head = [*source.signature(title, names), *doc_lines(doc), *self._convert(given), *unpack, *sizes]
+        head = [*source.signature(title, names), *doc_lines(doc), *self.convert(given), *unpack, *sizes]
         return [*head, "", *body.lines, *([""] if len(last) == 1 else []), *last]
 
     def _loss_and_grad(self, graph: Graph) -> list[str]:
@@ -321,9 +174,9 @@ class _Module:
 
     def _of_names(self, doc: str, has_buffers: bool) -> list[str]:
         """The function that takes and gives parameters by name, around the one that computes."""
-        self._need_packs()
-        given = self._hints(takes(self.graph, targets=True))
-        packed = call(self._called(pack), name("params"))
+        self.need_packs()
+        given = self.hints(takes(self.graph, targets=True))
+        packed = call(self.called(pack), name("params"))
         made = call("packed_loss_and_grad", packed, *(name(n) for n in given))
         made.keywords = self.modes.passed_on()
         new = ", *new" if has_buffers else ""
@@ -331,7 +184,7 @@ class _Module:
             *source.signature("loss_and_grad", ["params", *given, *self.modes.arguments(train=True)]),
             *doc_lines(doc),
             *source.assign(f"value, grads{new}", made),
-            f"    return value, {self._called(unpack)}(grads){new}",
+            f"    return value, {self.called(unpack)}(grads){new}",
         ]
 
     def _jvp(self, graph: Graph) -> list[str]:
@@ -376,7 +229,7 @@ class _Module:
 
         given = takes(self.graph, targets=True)
         doc = "Return the mean of each metric."
-        return self._function("metrics", doc, given, [m.node for m in metrics], finish, cut=True)
+        return self.function("metrics", doc, given, [m.node for m in metrics], finish, cut=True)
 
     def _planned(self, kind: str, known: Sequence[str] = ()) -> list[list[str]]:
         """A class of level 2, and the function that finds its parameters in one array.
@@ -384,12 +237,12 @@ class _Module:
         known: that of another class.
         """
         graph = self.derived[kind]
-        body = self._body(graph, PlannedBody)
+        body = self.body(graph, PlannedBody)
         assert isinstance(body, PlannedBody)
         given = takes(self.graph, targets=True)
         for argument in given:
             body.variables[argument] = name(str(graph[argument].hint))
-        convert = {i: self._convert([i], depth=2) for i in given}
+        convert = {i: self.convert([i], depth=2) for i in given}
         named = [str(self.first.graph[p].hint) for p in self.first.graph.params]
         tables = {tuple(self.graph[p].op.parts): f'PACKED["{self.graph[p].hint}"]' for p in self.packed}
         module = Planned(self.header, self.modes, convert, named, tables)
@@ -400,11 +253,6 @@ class _Module:
     def _trainer(self) -> list[str]:
         given = takes(self.graph, targets=True)
         names = [str(self.graph[i].hint) for i in given]
-        packs = (self._called(pack), self._called(unpack)) if self.packed else None
-        convert = self._convert(given, depth=2)
+        packs = (self.called(pack), self.called(unpack)) if self.packed else None
+        convert = self.convert(given, depth=2)
         return write_trainer(self.header, names, self.real, convert, self.modes, packs)
-
-
-def _key(node: Node) -> str:
-    """The name of a param, or of the param that a tangent is of."""
-    return str(node.hint).removesuffix("_dot") if node.op.name == "input" else str(node.hint)

@@ -16,7 +16,6 @@ from .module import Header, doc_lines
 from .schedule import rate_lines
 from .template import attribute, call, literal, name
 
-
 FUSED = ("SGD", "Adam", "AdamW")
 """Optimizers that PyTorch can run as one function, on every device that it trains on."""
 

@@ -18,6 +18,10 @@ from .powers import Power, chain, powers_of
 from .rewrite import live_uses
 
 
+MOST_TERMS = 64
+"""Longer sums are no polynomials that anyone writes."""
+
+
 @dataclass(frozen=True)
 class Horner(Pass):
     """Polynomials from the inside out."""
@@ -70,6 +74,8 @@ class _Finder:
         while stack:
             name, factor = stack.pop()
             node = self.graph[name]
+            if len(made.sums) > MOST_TERMS:
+                return None
             number = self._number(name)
             if number is not None:
                 made.add(0, factor * number)
@@ -168,8 +174,8 @@ def _written(graph: Graph, found: Mapping[str, _Polynomial]) -> Graph:
 def _horner(x: Value, terms: Mapping[int, float]) -> Value:
     steps = _steps(terms)
     powers: dict[int, Value] = {1: x}
-    for number, (a, b) in chain(tuple(sorted({g for g, _ in steps if g > 1}))).items():
-        powers[number] = fn.square(powers[a]) if a == b else powers[a] * powers[b]
+    for exponent, (a, b) in chain(tuple(sorted({g for g, _ in steps if g > 1}))).items():
+        powers[exponent] = fn.square(powers[a]) if a == b else powers[a] * powers[b]
     leading = terms[max(e for e, number in terms.items() if number)]
     total: Value | None = None
     for gap, number in steps:

@@ -51,13 +51,16 @@ def _models(graph: Graph) -> dict[str, _Model]:
     """The numbers that are such sums, but for those that are a part of another."""
     forms = Forms(graph)
     trained = graph.depends_on(graph.params)
+    results = {r.node for r in graph.results}
     found = {}
     for node in graph:
         if node.name not in forms.own or node.op.name in ("const", "param") or _is_part(forms, node):
             continue
         model = _model(forms.own[node.name], trained)
-        packable = [p for p in model.factors if _uses_within(forms, p, node.name)]
-        if len(packable) >= FEWEST and len(packable) == len(model.factors):
+        if len(model.factors) < FEWEST:
+            continue
+        parts = _parts(forms, node.name)
+        if all(p not in results and parts.issuperset(graph.nx.succ[p]) for p in model.factors):
             found[node.name] = model
     return found
 
@@ -68,17 +71,17 @@ def _is_part(forms: Forms, node: Node) -> bool:
     return not forms.is_source(node) and bool(users) and users[0].name in forms.own
 
 
-def _uses_within(forms: Forms, param: str, whole: str) -> bool:
-    """Whether a param is used in this sum alone."""
-    if any(r.node == param for r in forms.graph.results):
-        return False
-    for user in forms.graph.users(param):
-        place = user
-        while place.name != whole and place.name in forms.own and _is_part(forms, place):
-            place = forms.graph.users(place.name)[0]
-        if place.name != whole:
-            return False
-    return True
+def _parts(forms: Forms, whole: str) -> set[str]:
+    """The sums and products that a number is added up in, itself among them."""
+    found = {whole}
+    stack = [whole]
+    while stack:
+        for operand in forms.graph[stack.pop()].operands:
+            node = forms.graph[operand]
+            if operand in forms.own and node.op.name not in ("const", "param") and _is_part(forms, node):
+                found.add(operand)
+                stack.append(operand)
+    return found
 
 
 def _model(form: Form, trained: set[str]) -> _Model:

@@ -13,7 +13,7 @@ across lines 0.81 and 5.5 against 0.32 and 1.3; all of the squares 1.07 and 6.9 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, ClassVar
@@ -30,6 +30,9 @@ OF_TWO = {"sum": "add", "max": "maximum", "min": "minimum"}
 
 MOST_CLASSES = 64
 """Of more, entries are picked one by one: a product would go over all of them for each."""
+
+ADDING = ("add", "sub", "squeeze", "unsqueeze", "reshape")
+"""Operations through which a sum of all entries sees."""
 
 FINITE = (
     "add", "sub", "max", "maximum", "reshape", "unsqueeze", "squeeze", "transpose_last", "index"
@@ -143,7 +146,7 @@ class _Writer:
             return None
         while self.graph[source.name].op.name == "transpose_last":
             source = Value(self.builder, self.graph[source.name].operands[0])
-        terms = list(self._terms(source))
+        terms = self._terms(source)
         if not any(self._mark(term) for _, term in terms):
             return self._inner(source)
         total: Value | None = None
@@ -170,18 +173,21 @@ class _Writer:
         flat = self._flat(source)
         return None if flat is None else flat @ self._ones(flat, flat.shape)
 
-    def _terms(self, source: Value, sign: int = 1) -> Iterator[tuple[int, Value]]:
+    def _terms(self, source: Value) -> list[tuple[int, Value]]:
         """What is added up entry by entry, with signs, through other shapes of the same."""
-        node = self.graph[source.name]
-        operands = [Value(self.builder, o) for o in node.operands]
-        is_plain = node.op.name in ("add", "sub", "squeeze", "unsqueeze", "reshape")
-        same = all(o.type == source.type for o in operands) or len(operands) == 1
-        if self.uses[source.name] != 1 or not is_plain or not same:
-            yield sign, source
-            return
-        yield from self._terms(operands[0], sign)
-        if len(operands) == 2:
-            yield from self._terms(operands[1], -sign if node.op.name == "sub" else sign)
+        found: list[tuple[int, Value]] = []
+        stack = [(1, source)]
+        while stack:
+            sign, value = stack.pop()
+            node = self.graph[value.name]
+            operands = [Value(self.builder, o) for o in node.operands]
+            same = len(operands) == 1 or all(o.type == value.type for o in operands)
+            if self.uses[value.name] != 1 or node.op.name not in ADDING or not same:
+                found.append((sign, value))
+                continue
+            signs = (sign, -sign if node.op.name == "sub" else sign)
+            stack += reversed(list(zip(signs, operands, strict=False)))
+        return found
 
     def _mark(self, source: Value) -> Node | None:
         """Of entries picked at places that something marks, what does, if they are picked of few."""

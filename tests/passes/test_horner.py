@@ -33,6 +33,7 @@ def products(graph: Graph) -> int:
         ("-(3 * x ^ 2) - 2 * x", 2),
         ("0.5 * x ^ 6 + 0.25 * x ^ 4 + 3 * x ^ 2 + 1", 4),
         ("2 * tanh(x) ^ 3 + 3 * tanh(x) ^ 2 + tanh(x)", 3),
+        ("2 * sum(x) ^ 2 + 3 * sum(x) + x", 2),
         ("1 - x ^ 2 / 2 + x ^ 4 / 24 - x ^ 6 / 720", 7),
         ("1 - x ^ 2 * 0.5 + x ^ 4 * 0.25 - x ^ 6 * 0.125", 4),
     ],
@@ -56,7 +57,6 @@ def test_a_polynomial_takes_the_fewest_products(output, count) -> None:
         "x ^ 2 + x ^ (-2) * 2 + 3 * x",
         "2 * x + 3 * x ^ 2 + 4 * x ^ 3, x ^ 2",
         "x * sum(x) + sum(x) ^ 2",
-        "2 * sum(x) ^ 2 + 3 * sum(x) + x",
         "x - x",
     ],
 )

@@ -20,6 +20,7 @@ from flowgraph.passes.cancel import Cancel
 from flowgraph.passes.columns import Columns
 from flowgraph.passes.cse import Cse
 from flowgraph.passes.dce import Dce
+from flowgraph.passes.horner import Horner
 from flowgraph.passes.inline import Inline
 from flowgraph.passes.keep import Keep
 from flowgraph.passes.linear_model import LinearModel
@@ -38,7 +39,7 @@ from flowgraph.pipelines import TIDY
 LECTURE = Path(__file__).parents[2] / "examples" / "lecture"
 NAMES = ("cubic", "mlp_2_3_2", "xor_learned", "softmax", "regression", "perceptron", "one_hot_error")
 
-SWIFT: tuple[Pass, ...] = (Slices(), Columns(), Simpler(), Powers(), Scales(), Reductions())
+SWIFT: tuple[Pass, ...] = (Slices(), Columns(), Simpler(), Powers(), Horner(), Scales(), Reductions())
 ALL = (*SWIFT, Cancel(), Simplify(), Pick(), Signs(), Cse(), Dce())
 
 

@@ -41,7 +41,7 @@ class Memory:
 
 
 def memory(plan: Plan, dtype: str, sizes: Mapping[str, int], training: Training | None, block: int) -> Memory:
-    """The memory of a plan. sizes: the symbolic ones. training: None for Forward's. block: as in `trainer`."""
+    """The memory of a plan. sizes: the symbolic ones. training: None for Forward's. block: of an update."""
     real = BYTES[dtype]
     storage = Storage(plan.graph, ())
     held = storage.total
