@@ -59,7 +59,7 @@ def compiled(
             functions.insert(0, "loss_and_grad")
         derived = {f: diagram.written(level, f, packed=packed) for f in functions}
         if frozen:  # each parameter has an array of its own, which stays as it is or learns
-            without = {*without, "packing", "biases", "linear_model"}
+            without = {*without, "packing", "biases", "linear_model", "apply"}
         if level == 2 and diagram.graph.results_of("output"):
             derived["outputs"] = fast_pipeline("outputs", without=without).run(diagram.expanded)
         if level == 2 and header.training is not None and has_loss:

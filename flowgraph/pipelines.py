@@ -126,7 +126,7 @@ FAST = (
 )  # fmt: skip
 """The passes of level 2 that can be left out, to see what each gains."""
 
-OPTIMISATIONS = (*FAST, "hoist", "reuse", "within", "lazy_loss", "blocks")
+OPTIMISATIONS = (*FAST, "hoist", "reuse", "within", "lazy_loss", "blocks", "apply")
 """The same, and what a plan of memory does."""
 
 

@@ -17,7 +17,7 @@ from .loops import title_of, wanted_results
 from .template import call, helper_name, name
 
 if TYPE_CHECKING:
-    from .torch_class import TorchBody
+    from .torch_body import TorchBody
 
 
 def cell_of(node: Node) -> Node | None:

@@ -125,7 +125,7 @@ def cell_weights_torch(cell):
 
 
 def cell_along_torch(cell, x, h):
-    """A cell of one state step by step: the states after each row of x (N, T, D), and the last."""
+    """The states of a cell after each row of x (N, T, D), one by one, and the last."""
     steps = []
     for t in range(x.shape[1]):
         h = cell(x[:, t], h)
@@ -135,7 +135,8 @@ def cell_along_torch(cell, x, h):
 
 def stacked_torch(steps, h):
     """States (N, H) of all steps as one array (N, T, H)."""
-    return torch.stack(steps, dim=1) if steps else h.new_empty(h.shape[0], 0, h.shape[1])
+    none = h.new_empty(h.shape[0], 0, h.shape[1])
+    return torch.stack(steps, dim=1) if steps else none
 
 
 def samples_of(gates: int, states: int) -> list[Sample]:
@@ -190,7 +191,7 @@ def relu_rnn_cell_torch(x, h, weight_ih, weight_hh, bias_ih=None, bias_hh=None):
 
 
 def rnn_along_torch(cell, x, h):
-    """The states of an nn.RNNCell after each row of x (N, T, D), and the last of them."""
+    """The states of an nn.RNNCell after each row of x (N, T, D), and the last."""
     # PyTorch's function takes no empty sequence, and torch.compile not the function.
     if torch.compiler.is_compiling() or 0 in x.shape:
         return cell_along_torch(cell, x, h)
@@ -273,7 +274,7 @@ def gru_cell_torch(x, h, weight_ih, weight_hh, bias_ih=None, bias_hh=None):
 
 
 def gru_along_torch(cell, x, h):
-    """The states of an nn.GRUCell after each row of x (N, T, D), and the last of them."""
+    """The states of an nn.GRUCell after each row of x (N, T, D), and the last."""
     # PyTorch's function takes no empty sequence, and torch.compile not the function.
     if torch.compiler.is_compiling() or 0 in x.shape:
         return cell_along_torch(cell, x, h)
@@ -331,7 +332,7 @@ def lstm_cell_torch(x, h, c, weight_ih, weight_hh, bias_ih=None, bias_hh=None):
 
 
 def lstm_along_torch(cell, x, h, c):
-    """The states h of an nn.LSTMCell after each row of x (N, T, D), and the last h and c."""
+    """The h of an nn.LSTMCell after each row of x (N, T, D), and the last h and c."""
     # PyTorch's function takes no empty sequence, and torch.compile not the function.
     if torch.compiler.is_compiling() or 0 in x.shape:
         steps = []

@@ -156,7 +156,8 @@ class CrossEntropy(ClassLoss):
             return 'F.cross_entropy(z, y, reduction="none")'
         # As rows: PyTorch is slow with classes along the second axis, where it wants them.
         labels, shape = ("y.flatten(0, -2)", "z.shape[:-1]") if soft else ("y.flatten()", "y.shape")
-        return f'F.cross_entropy(z.flatten(0, -2), {labels}, reduction="none").view({shape})'
+        each = f'F.cross_entropy(z.flatten(0, -2), {labels}, reduction="none")'
+        return f"torch.reshape({each}, {shape})"
 
     def slope(self, z: Value, y: Value) -> Value:
         if y.type.elem.kind == "real":

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from ..graph import Builder, Graph, Node
@@ -64,7 +65,7 @@ class Columns(Pass):
 
 
 def _shapes(graph: Graph, batch: str) -> list[_Shape]:
-    return [_Shape(t, batch) for node in graph for t in _parts(node.type)]
+    return [_shape(t, batch) for node in graph for t in _parts(node.type)]
 
 
 def _has_no_rule(graph: Graph, node: Node) -> bool:
@@ -77,11 +78,16 @@ def _is_concerned(graph: Graph, node: Node) -> bool:
     if not node.operands and not isinstance(node.op, Filled):
         return False
     types = [node.type, *(graph[o].type for o in node.operands)]
-    return any(_Shape(t, str(graph.batch)).is_tall for type in types for t in _parts(type))
+    return any(_shape(t, str(graph.batch)).is_tall for type in types for t in _parts(type))
 
 
 def _parts(type: Type) -> Sequence[TensorType]:
     return type.items if isinstance(type, TupleType) else (type,)
+
+
+@lru_cache(4096)
+def _shape(type: TensorType, batch: str) -> _Shape:
+    return _Shape(type, batch)
 
 
 class _Shape:
@@ -164,7 +170,7 @@ class _Turner:
         return self._put(node, node.op, [self._beside(o) for o in node.operands], is_turned=True)
 
     def _expand(self, node: Node) -> bool:
-        if not _Shape(node.type, self.batch).is_tall:
+        if not _shape(node.type, self.batch).is_tall:
             return False
         op = node.op.with_attrs(shape=_swapped(node.type.shape))
         return self._put(node, op, [self._beside(node.operands[0])], is_turned=True)
@@ -191,7 +197,7 @@ class _Turner:
 
     def _matmul(self, node: Node) -> bool:
         """(a b)ᵀ = bᵀ aᵀ, and of a vector and a matrix the same; a product over the batch stays."""
-        if node.type.rank == 2 and not _Shape(node.type, self.batch).is_tall:
+        if node.type.rank == 2 and not _shape(node.type, self.batch).is_tall:
             return False
         operands = [self.turned(o) for o in reversed(node.operands)]
         return self._put(node, node.op, operands, is_turned=node.type.rank == 2)

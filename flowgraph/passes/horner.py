@@ -17,7 +17,6 @@ from .base import Pass
 from .powers import Power, chain, powers_of
 from .rewrite import live_uses
 
-
 MOST_TERMS = 64
 """Longer sums are no polynomials that anyone writes."""
 

@@ -176,6 +176,8 @@ class PlannedBody(NumpyBody):
         elif isinstance(home, Home):
             self._within(phase, lambda: self._compute(node, home))
             self.variables[node.name] = name(self._titles[node.name])
+            if node.name in self.plan_.applied:
+                self._within(phase, lambda: self._apply_gradient(node))
         elif isinstance(home, Fresh) and phase == Phase.SETUP:
             self._within(phase, lambda: Body._write(self, node, 2))
         else:
@@ -250,6 +252,11 @@ class PlannedBody(NumpyBody):
             value = self._instantiated(node, self._form(node))
             self._say(node, value)
             self._statements(self._kernel(node, value, out))
+
+    def _apply_gradient(self, node: Node) -> None:
+        """Take a gradient, times the learning rate, from its parameter."""
+        param = self.variables[self.plan_.applied[node.name]]
+        self._statements([call("np.subtract", param, name(self._titles[node.name]), out=param)])
 
     def _instantiated(self, node: Node, form: Any) -> ast.expr:
         operands = [self.variables[o] for o in node.operands]

@@ -7,6 +7,7 @@ is needed a home: what is given, a view of another value, a place in a room, or 
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -19,7 +20,7 @@ from ...ops.base import Op
 from ...ops.control import GIVEN
 from ...ops.join import Join
 from ...ops.scan import Scan
-from ...ops.shape import Rearrangement
+from ...ops.shape import Rearrangement, product
 from ...types import Dim, TensorType
 from ..template import name
 from .kernels import kernel
@@ -67,6 +68,7 @@ class Options:
     within: bool = True
     lazy_loss: bool = True
     blocks: bool = True
+    apply: bool = True
 
     @staticmethod
     def besides(without: Collection[str]) -> Options:
@@ -86,6 +88,8 @@ class Plan:
     gradients: dict[str, tuple[str, Steps]]
     tenants: dict[str, Tenant]
     rooms: list[Room]
+    applied: dict[str, str] = field(default_factory=dict)
+    """Of the gradients that are taken from their parameters as soon as they are computed, the parameter."""
     users: dict[str, list[str]] = field(default_factory=dict)
     layouts: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -113,10 +117,12 @@ def make_plan(
     nominal: Mapping[str, int],
     leaves: Mapping[str, Phase],
     options: Options = Options(),
+    least_applied: int | None = None,
 ) -> Plan:
     """The plan of a step.
 
-    leaves: when leaves change, by their operation.
+    leaves: when leaves change, by their operation. least_applied: the entries from which on a gradient is
+    taken from its parameter as soon as nothing reads that any more; None where steps are more than that.
     always: results of every step. asked: those that only some steps are asked for. gradients: of the
     nodes in `always` that are to lie in the array of all gradients, the parameter's node. nominal: the
     symbolic sizes by which memory is shared.
@@ -127,7 +133,8 @@ def make_plan(
         leaves = dict.fromkeys(leaves, Phase.STEP)
     phase = phases(graph, always, asked, leaves)
     order = ordered(graph, phase)
-    return _Planner(graph, phase, order, dict(gradients), nominal, options, {*always, *asked}).plan()
+    planner = _Planner(graph, phase, order, dict(gradients), nominal, options, {*always, *asked})
+    return planner.plan(least_applied if options.apply else None)
 
 
 class _Planner:
@@ -154,12 +161,13 @@ class _Planner:
         self.homes: dict[str, Given | View | Home | Fresh] = {}
         self.in_place: set[str] = set()
 
-    def plan(self) -> Plan:
+    def plan(self, least_applied: int | None) -> Plan:
         for node in self.order:
             self.homes[node.name] = self._home(node)
+        applied = {} if least_applied is None else self._applied(least_applied)
         gradients: dict[str, tuple[str, Steps]] = {}
         for node_name, param in self.gradients.items():
-            found = self._movable(node_name, ())
+            found = None if node_name in applied else self._movable(node_name, ())
             if found is not None and found[0] not in gradients and self.options.within:
                 gradients[found[0]] = (param, found[1])
         self.placed = set(gradients)
@@ -175,9 +183,40 @@ class _Planner:
             gradients,
             tenants,
             rooms,
+            applied,
             self.users,
             self.layouts,
         )
+
+    def _applied(self, least: int) -> dict[str, str]:
+        """The large gradients, moved to where nothing reads their parameters any more: then they can be taken
+        from these while the cache has them, and share one room."""
+        found: dict[str, str] = {}
+        counts = Counter(self.gradients.values())
+        for gradient, param in self.gradients.items():
+            size = product(self.graph[param].type.shape).value or 0
+            alone = not self.users[gradient] and counts[param] == 1
+            if size >= least and alone and self.homes[gradient] == Home():
+                found[gradient] = param
+        for gradient, param in found.items():
+            self.order.remove(self.graph[gradient])
+            readers = [i for i, node in enumerate(self.order) if node.name in self._readers(param)]
+            sources = [self.order.index(self.graph[o]) for o in self.graph[gradient].operands]
+            self.order.insert(max([*readers, *sources]) + 1, self.graph[gradient])
+        self.place = {node.name: i for i, node in enumerate(self.order)}
+        self.results -= found.keys()
+        return found
+
+    def _readers(self, value: str) -> set[str]:
+        """The nodes that read a value, through views of it too."""
+        found: set[str] = set()
+        stack = [value]
+        while stack:
+            for user in self.users[stack.pop()]:
+                found.add(user)
+                if isinstance(self.homes[user], View):
+                    stack.append(user)
+        return found
 
     # -- what kind of home
 

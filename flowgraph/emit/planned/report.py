@@ -47,8 +47,9 @@ def memory(plan: Plan, dtype: str, sizes: Mapping[str, int], training: Training 
     held = storage.total
     if training is not None:
         optimiser = training.optimiser
-        kinds = 2 + len(optimiser.slots())
-        held = kinds * storage.total + scratch_of(optimiser, storage.total, block)
+        own = Storage(plan.graph, (), last=frozenset(plan.applied.values())).first
+        held += own + len(optimiser.slots()) * storage.total
+        held += 0 if training.is_plain else scratch_of(optimiser, storage.total, block)
     rooms = sum(_room(room, real, sizes) for room in plan.rooms)
     fresh = [n for n in plan.order if isinstance(plan.homes[n.name], Fresh)]
     kept = [n for n in fresh if plan.phase[n.name] <= Phase.BEGIN]

@@ -7,7 +7,7 @@ Promises for each of the diagram's names a view of the one array.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -29,18 +29,30 @@ FEW = 16
 class Storage:
     """graph: whose params are meant. named: the diagram's own, in order. views: what the function is called.
 
-    tables: names of the entries of arrays that the module has a table of, and expressions for it.
+    tables: names of the entries of arrays that the module has a table of, and expressions for it. last: the
+    params that come last.
     """
 
     graph: Graph
     named: Sequence[str]
     views: str = "views"
     tables: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+    last: Collection[str] = ()
+
+    @property
+    def params(self) -> list[str]:
+        """The params in their order in the array."""
+        return sorted(self.graph.params, key=lambda p: p in self.last)
 
     @property
     def total(self) -> int:
         """The entries of all parameters."""
         return sum(self._size(p) for p in self.graph.params)
+
+    @property
+    def first(self) -> int:
+        """The entries of all but those that come last."""
+        return sum(self._size(p) for p in self.graph.params if p not in self.last)
 
     def _shape(self, param: str) -> tuple[int, ...]:
         return tuple(int(d.value or 0) for d in self.graph[param].type.shape)
@@ -50,7 +62,7 @@ class Storage:
 
     def place(self, param: str, holder: str) -> ast.expr:
         """A parameter as a view of the array with this name."""
-        before = self.graph.params[: self.graph.params.index(param)]
+        before = self.params[: self.params.index(param)]
         start = sum(self._size(p) for p in before)
         shape = self._shape(param)
         if not shape:

@@ -62,7 +62,7 @@ class PlannedTrainer(PlainTrainer):
         made = call("np.zeros", ast.Constant(self.storage.total), attribute(self.real))
         return [
             *source.assign("self._w", made, depth=2, note="all parameters"),
-            f"        self._g = np.zeros_like(self._w)  # their gradients{', times lr' * self.made.scaled}",
+            *self._gradients(),
             *(f"        self._{slot} = np.zeros_like(self._w)" for slot in slots),
             f"        self._params = {self.storage.views}(self._w)",
             "        for name, view in self._params.items():",
@@ -72,6 +72,14 @@ class PlannedTrainer(PlainTrainer):
             *self._scratch(),
             "        self._plans = {}  # by the sizes of a batch",
         ]
+
+    def _gradients(self) -> list[str]:
+        """The statement that makes the array of gradients: of those that no step applies at once."""
+        times = ", times lr" * self.made.scaled
+        if self.storage.first == self.storage.total:
+            return [f"        self._g = np.zeros_like(self._w)  # their gradients{times}"]
+        made = call("np.zeros", ast.Constant(self.storage.first), attribute(self.real))
+        return source.assign("self._g", made, depth=2, note=f"gradients of the small ones{times}")
 
     # -- the update
 
@@ -153,7 +161,12 @@ class PlannedTrainer(PlainTrainer):
             names = ", ".join([*arrays, *update.scratch])
             lines += [f"        for {names}{',' * (len(arrays) == 1)} in self._blocks:"]
             return [*lines, *(f"            {line}" for line in update.lines)]
-        lines += unpack_lines([*arrays, *update.scratch])
+        if self.storage.first == self.storage.total:
+            lines += unpack_lines([*arrays, *update.scratch])
+        elif self.storage.first:
+            lines += [f"        w, g = self._w[: {self.storage.first}], self._g"]
+        else:
+            return lines  # each step applies all gradients at once
         return [*lines, *(f"        {line}" for line in update.lines)]
 
     # -- steps
@@ -188,9 +201,10 @@ class PlannedTrainer(PlainTrainer):
         given = ", ".join(self.inputs)
         lines = [*plain[:start], f"        {v['losses']} = []"]
         if self.inputs:
-            lines.append(
-                f"        {v['whole']} = {v['per_epoch']} == 1  # then the order of the rows is no matter"
-            )
+            whole = f"{v['per_epoch']} == 1  # then the order of the rows is no matter"
+            if self.modes.draws:
+                whole = 'self._batch == "all"'
+            lines.append(f"        {v['whole']} = {whole}")
         loop = [f"        for {v['i']} in range(steps):"]
         if self.inputs:
             loop += [

@@ -6,10 +6,12 @@ Assumes a module in the making that gives bodies for the graphs and the names it
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...graph import Graph
+from ...ops.shape import product
 from ...passes.learn import intervals
 from .. import source
 from ..modes import Modes, bind_modes
@@ -25,6 +27,8 @@ from .trainer import PlannedTrainer
 
 NOMINAL = 64
 """The size that a symbolic size is taken to have where memory is shared out."""
+APPLIED = 1 << 16
+"""From so many entries on, a gradient is taken from its parameter at once: it would leave the cache."""
 LARGE = 80
 """exp of more than this is inf in float32, or soon will be."""
 
@@ -52,7 +56,8 @@ def training_plan(graph: Graph, without: frozenset[str] = frozenset()) -> Plan:
     always = list(dict.fromkeys(r.node for r in kept))
     losses = [r.node for r in graph.results_of("loss")]
     options = Options.besides(without)
-    return make_plan(graph, always, losses, gradients, _nominal(graph), TRAINING, options)
+    least = APPLIED if any(node.op.name == "rate" for node in graph) else None
+    return make_plan(graph, always, losses, gradients, _nominal(graph), TRAINING, options, least)
 
 
 def forward_plan(graph: Graph, without: frozenset[str] = frozenset()) -> Plan:
@@ -68,7 +73,8 @@ def _nominal(graph: Graph) -> dict[str, int]:
 def planned_trainer(graph: Graph, body: PlannedBody, module: Module) -> tuple[list[str], list[str]]:
     """`class Trainer`, and the function that finds parameters by name. body: for this graph."""
     plan = training_plan(graph, module.header.without)
-    storage = Storage(graph, module.named, body.namer.variable("views"), module.tables)
+    last = frozenset(plan.applied.values())
+    storage = Storage(graph, module.named, body.namer.variable("views"), module.tables, last)
     w, g = body.namer.variable("w"), body.namer.variable("g")
     body.prepare(plan, 2)
     start = _leaves(graph, body, storage, w, module)
@@ -76,9 +82,15 @@ def planned_trainer(graph: Graph, body: PlannedBody, module: Module) -> tuple[li
         body.setup += ["        train = self._train"]
     losses = [r.node for r in graph.results_of("loss")]
     body.write_losses(losses)
-    body.write_plan({p: storage.place(p, g) for p in graph.params}, [r.node for r in graph.results])
+    body.write_plan(
+        {p: storage.place(p, g) for p in graph.params if p not in last}, [r.node for r in graph.results]
+    )
     finish = _finish(graph, body, storage, g)
-    body.setup[:0] = [f"        {w}, {g} = self._w, self._g"]
+    held = {w: "self._w", g: "self._g"}
+    read = set(re.findall(r"\w+", "\n".join(body.setup)))
+    used = [n for n in held if n in read]
+    if used:
+        body.setup[:0] = [f"        {', '.join(used)} = {', '.join(held[n] for n in used)}"]
     given = takes(graph, targets=True)
     made = _written(graph, body, storage, given, module, start, finish, body.value)
     inputs = [str(graph[i].hint) for i in given]
@@ -87,17 +99,22 @@ def planned_trainer(graph: Graph, body: PlannedBody, module: Module) -> tuple[li
 
 
 def planned_forward(
-    graph: Graph, body: PlannedBody, module: Module, known: Sequence[str] = ()
+    graph: Graph,
+    body: PlannedBody,
+    module: Module,
+    known: Sequence[str] = (),
 ) -> tuple[list[str], list[str]]:
     """`class Forward`, and the function that finds its parameters by name. body: for this graph.
 
     known: such a function that is there already, and serves if it is the same.
     """
     plan = forward_plan(graph, module.header.without)
-    storage = Storage(graph, module.named, body.namer.variable("views"), module.tables)
-    is_there = not known or storage.lines() == list(known)
-    if not is_there:
-        storage = replace(storage, views=body.namer.variable("views_of_forward"))
+    views = body.namer.variable("views")
+    large = frozenset(p for p in graph.params if (product(graph[p].type.shape).value or 0) >= APPLIED)
+    orders = [Storage(graph, module.named, views, module.tables, last) for last in (frozenset(), large)]
+    same = [storage for storage in orders if storage.lines() == list(known)]
+    title = body.namer.variable("views_of_forward") if known and not same else views
+    storage = same[0] if same else replace(orders[0], views=title)
     w = body.namer.variable("w")
     body.prepare(plan, 2)
     start = _leaves(graph, body, storage, w, module)
@@ -112,7 +129,7 @@ def planned_forward(
     result = copies[0] if len(copies) == 1 else f"({', '.join(copies)})"
     made = _written(graph, body, storage, list(graph.inputs), module, start, [], result)
     lines = write_forward(graph, module.modes, made, body.target.real)
-    return lines, [] if known and is_there else storage.lines()
+    return lines, [] if same else storage.lines()
 
 
 def _leaves(graph: Graph, body: PlannedBody, storage: Storage, w: str, module: Module) -> list[str]:
@@ -190,7 +207,7 @@ def _finish(graph: Graph, body: PlannedBody, storage: Storage, g: str) -> list[s
     """Copies of gradients and statistics that could not be computed where they belong."""
     labels = {str(graph[p].hint): p for p in graph.params}
     lines: list[str] = []
-    done = {param for param, _ in body.plan_.gradients.values()}
+    done = {*body.plan_.applied.values(), *(param for param, _ in body.plan_.gradients.values())}
     for result in graph.results_of("gradient"):
         param = labels[result.label]
         if param not in done:

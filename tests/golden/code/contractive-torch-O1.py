@@ -5,6 +5,7 @@ Compiled from contractive.flow by flowc 0.1.0 (target torch, -O1).
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 D = 4
 H = 6
@@ -21,13 +22,12 @@ class Contractive(nn.Module):
         self.c = nn.Parameter(torch.zeros(D))
 
     def forward(self, x):
-        h = torch.sigmoid(x @ self.W.T + self.b)  # (N, 6)
+        h = torch.sigmoid(F.linear(x, self.W, self.b))  # (N, 6)
         r = h @ self.W + self.c  # (N, 4)
         return h, r
 
     def loss(self, x, v):
-        h = torch.sigmoid(x @ self.W.T + self.b)  # (N, 6)
-        r = h @ self.W + self.c  # (N, 4)
+        h, r = self(x)
         reconstruction = torch.sum((r - x) ** 2, dim=-1)  # (N,)
         h_dot = v @ self.W.T * (h * (1 - h))  # (N, 6)
         contraction = 0.5 * torch.sum(h_dot**2, dim=-1)  # (N,)
@@ -61,4 +61,4 @@ def train_step(loss_module, optimizer, x, v):
 
 def batch_mean(values):
     """Mean over the batch, 0 for an empty one."""
-    return values.sum() / max(values.shape[0], 1)
+    return values.mean() if values.shape[0] else values.sum()

@@ -32,20 +32,22 @@ class Iris(nn.Module):
     def forward(self, sepal_length, sepal_width, petal_length, petal_width):
         # (N, 4)
         x = torch.stack([sepal_length, sepal_width, petal_length, petal_width], dim=-1)
-        z = x @ self.W.T + self.b  # (N, 3)
+        z = F.linear(x, self.W, self.b)  # (N, 3)
         return F.softmax(z, dim=-1)
 
     def loss(self, sepal_length, sepal_width, petal_length, petal_width, species):
         # (N, 4)
         x = torch.stack([sepal_length, sepal_width, petal_length, petal_width], dim=-1)
-        z = x @ self.W.T + self.b  # (N, 3)
-        return batch_mean(F.cross_entropy(z, species, reduction="none"))
+        z = F.linear(x, self.W, self.b)  # (N, 3)
+        return F.cross_entropy(
+            z, species, reduction="mean" if species.shape[0] else "sum"
+        )
 
     def metrics(self, sepal_length, sepal_width, petal_length, petal_width, species):
         """Return the mean of each metric."""
         # (N, 4)
         x = torch.stack([sepal_length, sepal_width, petal_length, petal_width], dim=-1)
-        z = x @ self.W.T + self.b  # (N, 3)
+        z = F.linear(x, self.W, self.b)  # (N, 3)
         accuracy = (torch.argmax(z, dim=-1) == species).to(torch.float32)  # (N,)
         return {"accuracy": batch_mean(accuracy)}
 
@@ -87,4 +89,4 @@ def train_step(
 
 def batch_mean(values):
     """Mean over the batch, 0 for an empty one."""
-    return values.sum() / max(values.shape[0], 1)
+    return values.mean() if values.shape[0] else values.sum()

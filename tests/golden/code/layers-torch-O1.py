@@ -5,6 +5,7 @@ Compiled from layers.flow by flowc 0.1.0 (target torch, -O1).
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 
 class Layers(nn.Module):
@@ -30,15 +31,15 @@ class Layers(nn.Module):
         self.b_5 = nn.Parameter(torch.zeros(2))
 
     def forward(self, h_0):
-        xi_1 = h_0 @ self.W_1.T + self.b_1  # (N, 3)
+        xi_1 = F.linear(h_0, self.W_1, self.b_1)  # (N, 3)
         h_1 = step(xi_1)
-        xi_2 = h_1 @ self.W_2.T + self.b_2
+        xi_2 = F.linear(h_1, self.W_2, self.b_2)
         h_2 = torch.sign(xi_2)
-        xi_3 = h_2 @ self.W_3.T + self.b_3  # (N, 2)
+        xi_3 = F.linear(h_2, self.W_3, self.b_3)  # (N, 2)
         h_3 = torch.sigmoid(xi_3)
-        xi_4 = h_3 @ self.W_4.T + self.b_4
+        xi_4 = F.linear(h_3, self.W_4, self.b_4)
         h_4 = torch.tanh(xi_4)
-        xi_5 = h_4 @ self.W_5.T + self.b_5
+        xi_5 = F.linear(h_4, self.W_5, self.b_5)
         return torch.relu(xi_5)
 
 

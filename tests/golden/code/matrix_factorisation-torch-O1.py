@@ -50,7 +50,7 @@ class MatrixFactorisation(nn.Module):
         s = self.s(song)
         # (N,)
         score = torch.sum(u * s, dim=-1) + self.user_bias[user] + self.song_bias[song]
-        right = torch.where((score > 0) == (plays > 0), 1, 0)
+        right = ((score > 0) == (plays > 0)).to(torch.int64)
         return {"right": batch_mean(right)}
 
 
@@ -81,4 +81,4 @@ def train_step(loss_module, optimizer, user, song, plays):
 
 def batch_mean(values):
     """Mean over the batch, 0 for an empty one."""
-    return values.sum() / max(values.shape[0], 1)
+    return values.mean() if values.shape[0] else values.sum()

@@ -5,6 +5,7 @@ Compiled from xor_wires.flow by flowc 0.1.0 (target torch, -O1).
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 
 class Xor(nn.Module):
@@ -25,7 +26,7 @@ class Xor(nn.Module):
         )
 
     def forward(self, x1, x2):
-        h = step(torch.stack([x1, x2], dim=-1) @ self.W_h.T + self.b_h)  # (N, 2)
+        h = step(F.linear(torch.stack([x1, x2], dim=-1), self.W_h, self.b_h))  # (N, 2)
         xi_f = h @ self.W_f + 0.5  # (N,)
         return step(xi_f)
 

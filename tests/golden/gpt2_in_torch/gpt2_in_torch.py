@@ -28,10 +28,8 @@ class Attend(nn.Module):
         c_attn = self.c_attn(x)  # (N, T, 2304)
         # (N, 3, 12, T, 64)
         qkv = torch.reshape(c_attn, (N, T, 3, 12, 64)).permute(0, 2, 3, 1, 4)
-        q = qkv[:, 0]  # (N, 12, T, 64)
-        k = qkv[:, 1]
-        v = qkv[:, 2]
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        q, k, v = qkv.unbind(1)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # (N, 12, T, 64)
         return self.c_proj(y.permute(0, 2, 1, 3).flatten(2))
 
 
@@ -89,11 +87,11 @@ class Gpt2(nn.Module):
         return ln_f @ self.wte.weight.T
 
     def loss(self, ids, next):
-        # (N,)
-        cross_entropy = torch.mean(
-            F.cross_entropy(self(ids).movedim(-1, 1), next, reduction="none"), dim=-1
+        return F.cross_entropy(
+            self(ids).flatten(0, -2),
+            next.flatten(),
+            reduction="mean" if next.shape[0] else "sum",
         )
-        return batch_mean(cross_entropy)
 
 
 class Gpt2Loss(nn.Module):
@@ -119,8 +117,3 @@ def train_step(loss_module, optimizer, ids, next):
     loss.backward()
     optimizer.step()
     return loss.detach()
-
-
-def batch_mean(values):
-    """Mean over the batch, 0 for an empty one."""
-    return values.sum() / max(values.shape[0], 1)

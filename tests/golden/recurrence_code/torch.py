@@ -25,22 +25,16 @@ class GruChars(nn.Module):
 
     def forward(self, ids):
         N = ids.shape[0]
-        T = ids.shape[1]
-        h_embedding = self.table(ids)  # (N, T, 64)
-        h_2 = []
-        h = torch.zeros((N, 64), dtype=torch.float32, device=ids.device)
-        for t in range(T):
-            h = self.h(h_embedding[:, t], h)  # (N, 64)
-            h_2.append(h)
-        h_2 = torch.stack(h_2, dim=1) if h_2 else h_embedding.new_empty((N, T, 64))
-        return h_2 @ self.table.weight.T + self.bias
+        first_h = torch.zeros((N, 64), dtype=torch.float32, device=ids.device)
+        h, _ = gru_along(self.h, self.table(ids), first_h)
+        return F.linear(h, self.table.weight, self.bias)
 
     def loss(self, ids, next):
-        # (N,)
-        cross_entropy = torch.mean(
-            F.cross_entropy(self(ids).movedim(-1, 1), next, reduction="none"), dim=-1
+        return F.cross_entropy(
+            self(ids).flatten(0, -2),
+            next.flatten(),
+            reduction="mean" if next.shape[0] else "sum",
         )
-        return batch_mean(cross_entropy)
 
     def metrics(self, ids, next):
         """Return the mean of each metric."""
@@ -84,7 +78,38 @@ def train_step(loss_module, optimizer, ids, next):
 
 def batch_mean(values):
     """Mean over the batch, 0 for an empty one."""
-    return values.sum() / max(values.shape[0], 1)
+    return values.mean() if values.shape[0] else values.sum()
+
+
+def gru_along(cell, x, h):
+    """The states of an nn.GRUCell after each row of x (N, T, D), and the last."""
+    # PyTorch's function takes no empty sequence, and torch.compile not the function.
+    if torch.compiler.is_compiling() or 0 in x.shape:
+        return cell_along(cell, x, h)
+    weights, settings = cell_weights(cell), (cell.bias, 1, 0.0, cell.training)
+    rows, h = torch.gru(x, h[None], weights, *settings, False, True)
+    return rows, h[0]
+
+
+def cell_along(cell, x, h):
+    """The states of a cell after each row of x (N, T, D), one by one, and the last."""
+    steps = []
+    for t in range(x.shape[1]):
+        h = cell(x[:, t], h)
+        steps.append(h)
+    return stacked(steps, h), h
+
+
+def stacked(steps, h):
+    """States (N, H) of all steps as one array (N, T, H)."""
+    none = h.new_empty(h.shape[0], 0, h.shape[1])
+    return torch.stack(steps, dim=1) if steps else none
+
+
+def cell_weights(cell):
+    """The parameters of a cell as PyTorch's functions for whole sequences take them."""
+    biases = (cell.bias_ih, cell.bias_hh) if cell.bias else ()
+    return (cell.weight_ih, cell.weight_hh, *biases)
 
 
 def cosine(t, lr, steps, final=0.0):

@@ -56,8 +56,8 @@ class Vae(nn.Module):
 
     def forward(self, x):
         N = x.shape[0]
-        image = torch.where(x > 7.5, 1, 0)  # (N, 64)
-        mu, logvar = self.encoder(image.to(torch.float32))
+        image = (x > 7.5).to(torch.float32)  # (N, 64)
+        mu, logvar = self.encoder(image)
         z_normal = torch.randn((N, 8), dtype=torch.float32, device=x.device)  # (N, 8)
         z = mu + torch.exp(logvar / 2) * z_normal
         pixels = self.decoder(z)  # (N, 64)
@@ -69,38 +69,37 @@ class Vae(nn.Module):
 
     def loss(self, x, y):
         N = x.shape[0]
-        image = torch.where(x > 7.5, 1, 0)  # (N, 64)
-        mu_cast = image.to(torch.float32)
-        mu, logvar = self.encoder(mu_cast)
+        image = (x > 7.5).to(torch.float32)  # (N, 64)
+        mu, logvar = self.encoder(image)
         z_normal = torch.randn((N, 8), dtype=torch.float32, device=x.device)  # (N, 8)
         z = mu + torch.exp(logvar / 2) * z_normal
         pixels = self.decoder(z)  # (N, 64)
         # (N,)
         cost_bce_with_logits = torch.mean(
-            -(mu_cast * F.logsigmoid(pixels) + (1 - mu_cast) * F.logsigmoid(-pixels)),
-            dim=-1,
+            -torch.lerp(F.logsigmoid(-pixels), F.logsigmoid(pixels), image), dim=-1
         )
         cost = 64 * cost_bce_with_logits
         distance = 0.5 * torch.sum(torch.exp(logvar) + mu**2 - 1 - logvar, dim=-1)
         reader = self.reader(mu.detach())  # (N, 10)
         reconstruction = cost  # (N,)
         divergence = distance
-        reading = F.cross_entropy(reader, y, reduction="none")
-        return batch_mean(reconstruction) + batch_mean(divergence) + batch_mean(reading)
+        return (
+            batch_mean(reconstruction)
+            + batch_mean(divergence)
+            + F.cross_entropy(reader, y, reduction="mean" if y.shape[0] else "sum")
+        )
 
     def metrics(self, x, y):
         """Return the mean of each metric."""
         N = x.shape[0]
-        image = torch.where(x > 7.5, 1, 0)  # (N, 64)
-        mu_cast = image.to(torch.float32)
-        mu, logvar = self.encoder(mu_cast)
+        image = (x > 7.5).to(torch.float32)  # (N, 64)
+        mu, logvar = self.encoder(image)
         z_normal = torch.randn((N, 8), dtype=torch.float32, device=x.device)  # (N, 8)
         z = mu + torch.exp(logvar / 2) * z_normal
         pixels = self.decoder(z)  # (N, 64)
         # (N,)
         cost_bce_with_logits = torch.mean(
-            -(mu_cast * F.logsigmoid(pixels) + (1 - mu_cast) * F.logsigmoid(-pixels)),
-            dim=-1,
+            -torch.lerp(F.logsigmoid(-pixels), F.logsigmoid(pixels), image), dim=-1
         )
         cost = 64 * cost_bce_with_logits
         distance = 0.5 * torch.sum(torch.exp(logvar) + mu**2 - 1 - logvar, dim=-1)
@@ -146,7 +145,7 @@ def train_step(loss_module, optimizer, x, y):
 
 def batch_mean(values):
     """Mean over the batch, 0 for an empty one."""
-    return values.sum() / max(values.shape[0], 1)
+    return values.mean() if values.shape[0] else values.sum()
 
 
 def cosine(t, lr, steps, final=0.0):
