@@ -18,6 +18,7 @@ import statistics
 import sys
 import tempfile
 import tracemalloc
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ CHECKED_STEPS = 3
 TOLERANCE = {"float32": 2e-3, "float64": 1e-8}
 MEASURED_STEPS = 3
 KIB = 1024
+PEAKS = ("planned", "found", "planned without `reuse`", "found without it", "found with `-O1`")
 
 
 def drawn_digits() -> Diagram:
@@ -63,8 +65,12 @@ def _circles(letter: str, count: int) -> str:
 
 
 DRAWN = Workload(
-    "drawn", "the same, drawn by 2,410 wires", drawn_digits, rows(64, 64, classes=10), aims={}
-)  # fmt: skip
+    "drawn",
+    "the same, drawn by 2,410 wires",
+    drawn_digits,
+    rows(64, 64, classes=10),
+    aims={},
+)
 WORKLOADS = {**BY_NAME, DRAWN.name: DRAWN}
 USUAL = ("cubic", "xor", "2-3-2", "digits", "drawn", "mlp")
 """What is measured unless --only says otherwise; the others take minutes each."""
@@ -72,13 +78,12 @@ USUAL = ("cubic", "xor", "2-3-2", "digits", "drawn", "mlp")
 
 @dataclass
 class Column:
-    """A workload: the times by what was left out, or that nothing changes; peaks in bytes, by whether
-    arrays are shared: as planned, and as found."""
+    """A workload: the times by what was left out, or that nothing changes; peaks in bytes by PEAKS."""
 
     workload: Workload
     times: dict[str, Measured | str]
     notes: list[str]
-    peaks: dict[bool, tuple[int, int]]
+    peaks: dict[str, int]
 
     def cell(self, without: str) -> str:
         """The ratio to the time with all, or a word."""
@@ -117,19 +122,22 @@ def measure(workload: Workload, rounds: int, threads: int, seconds: float) -> Co
         notes = disagreements(workers, folder, TOLERANCE[dtype])
         found = take_turns(workers, "train", rounds, count=workload.steps, seconds=seconds)
     times: dict[str, Measured | str] = {name: found.get(name, SAME) for name in texts}
-    shared = {True: texts[ALL], False: texts["reuse"]}
-    peaks = {
-        reuse: (planned_peak(diagram, dtype, batch, reuse), found_peak(text, first, batch))
-        for reuse, text in shared.items()
-    }
+    made = (
+        planned_peak(diagram, dtype, batch, ()),
+        found_peak(texts[ALL], first, batch),
+        planned_peak(diagram, dtype, batch, ("reuse",)),
+        found_peak(texts["reuse"], first, batch),
+        found_peak(texts["-O1"], first, batch),
+    )
+    peaks = dict(zip(PEAKS, made, strict=True))
     return Column(workload, times, [f"{workload.title}: {note}" for note in notes], peaks)
 
 
-def planned_peak(diagram: Diagram, dtype: str, batch: Arrays, reuse: bool) -> int:
+def planned_peak(diagram: Diagram, dtype: str, batch: Arrays, without: Collection[str]) -> int:
     """The bytes that the plan of a step says it needs at most."""
-    graph = diagram.planned("loss_and_grad")
-    plan = training_plan(graph, frozenset() if reuse else frozenset({"reuse"}))
-    sizes = {}
+    graph = diagram.planned("loss_and_grad", without=without)
+    plan = training_plan(graph, frozenset(without))
+    sizes: dict[str, int] = {}
     for node in (*graph.inputs, *graph.targets):
         shape = batch[str(graph[node].hint)].shape
         for dim, size in zip(graph[node].type.shape, shape, strict=True):
@@ -184,12 +192,9 @@ def _spread(times: Measured | str) -> float:
 
 def memory_lines(columns: list[Column]) -> list[str]:
     """Markdown: the peaks with and without the sharing of arrays."""
-    lines = [
-        "| peak of a step, KiB | planned | found | planned without `reuse` | found |",
-        "|---|---:|---:|---:|---:|",
-    ]
+    lines = [f"| peak of a step, KiB | {' | '.join(PEAKS)} |", f"|---|{'---:|' * len(PEAKS)}"]
     for column in columns:
-        numbers = [f"{n / KIB:,.1f}" for reuse in (True, False) for n in column.peaks[reuse]]
+        numbers = [f"{column.peaks[what] / KIB:,.1f}" for what in PEAKS]
         lines.append(f"| {column.workload.title} | {' | '.join(numbers)} |")
     return lines
 

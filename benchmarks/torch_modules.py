@@ -192,6 +192,8 @@ class Llama(nn.Module):
         size = width // heads
         angles = torch.arange(places)[:, None] / 10000 ** (torch.arange(0, size, 2) / size)
         angles = torch.cat((angles, angles), dim=-1)
+        self.cos: Tensor
+        self.sin: Tensor
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
 

@@ -218,14 +218,16 @@ class Diagram(Displayed):
         dtype: str = "float32",
         extras: Sequence[str] = (),
         spans: bool = False,
+        without: Collection[str] = (),
     ) -> str:
         """A stage on the way to the code as text, by its name in STAGES. Raises ValueError.
 
-        spans: whether the graphs' nodes say the line of the file they come from.
+        spans: whether the graphs' nodes say the line of the file they come from. without: of the code
+        and the plan, as for `compile`.
         """
         from .stages import stage_text
 
-        return stage_text(self, name, target, level, dtype, extras, spans)
+        return stage_text(self, name, target, level, dtype, extras, spans, without)
 
     def explain(
         self, *, backward: bool = False, saved: bool = False, expand: bool = False,

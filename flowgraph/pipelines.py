@@ -17,6 +17,7 @@ from .passes.columns import Columns
 from .passes.cse import Cse
 from .passes.dce import Dce
 from .passes.fold import Fold
+from .passes.horner import Horner
 from .passes.inline import Inline
 from .passes.inside import Inside
 from .passes.keep import Keep
@@ -159,7 +160,7 @@ def fast_pipeline(function: str, *, scaled: bool = False, without: Collection[st
         *chosen("columns", Columns()),
         *chosen("labels", Labels()),
         Simpler(),
-        *chosen("powers", Powers()),
+        *chosen("powers", Powers(), Horner()),
         *TIDY,
         *chosen("scales", Scales()),
         *(Cse(), Cancel(), Simplify(), Dce()),

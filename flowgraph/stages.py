@@ -5,7 +5,7 @@ Assumes a diagram without errors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,18 @@ GRAPHS: dict[str, Callable[[Any, int], Graph]] = {
 
 
 def stage_text(
-    diagram: Any, name: str, target: str, level: int, dtype: str, extras: Sequence[str], spans: bool
-) -> str:
+    diagram: Any, name: str, target: str, level: int, dtype: str, extras: Sequence[str], spans: bool,
+    without: Collection[str],
+) -> str:  # fmt: skip
     """A stage of a `Diagram` as text. Raises ValueError for another name, FlowError where there is none."""
     if name == "ast":
         from .tree import print_tree
 
         return print_tree(diagram.file)
     if name == "code":
-        return diagram.compile(target, level=level, dtype=dtype, extras=extras)
+        return diagram.compile(target, level=level, dtype=dtype, extras=extras, without=without)
     if name == "plan":
-        return _plan(diagram, dtype)
+        return _plan(diagram, dtype, frozenset(without))
     if name not in GRAPHS:
         raise ValueError(f"no stage {name!r}")
     from .text import print_graph
@@ -57,7 +58,7 @@ def nominal_sizes(diagram: Any) -> dict[str, int]:
     return {"N": batch, **dict.fromkeys(diagram.graph.sizes, SYMBOLIC)}
 
 
-def _plan(diagram: Any, dtype: str) -> str:
+def _plan(diagram: Any, dtype: str, without: frozenset[str]) -> str:
     """The plan of the memory of -O2: the Trainer's, or Forward's where there is nothing to train."""
     from .emit.planned.report import plan_text
     from .emit.planned.trainer import BLOCK
@@ -65,8 +66,8 @@ def _plan(diagram: Any, dtype: str) -> str:
 
     sizes = nominal_sizes(diagram)
     if diagram.graph.results_of("loss") and diagram.graph.params:
-        graph = diagram.planned("loss_and_grad")
+        graph = diagram.planned("loss_and_grad", without=without)
         title, training = f"{diagram.name}: a Trainer's step", diagram.training
-        return plan_text(training_plan(graph), title, dtype, sizes, training, BLOCK)
-    graph = diagram.planned("outputs")
-    return plan_text(forward_plan(graph), f"{diagram.name}: Forward", dtype, sizes, None, BLOCK)
+        return plan_text(training_plan(graph, without), title, dtype, sizes, training, BLOCK)
+    graph = diagram.planned("outputs", without=without)
+    return plan_text(forward_plan(graph, without), f"{diagram.name}: Forward", dtype, sizes, None, BLOCK)

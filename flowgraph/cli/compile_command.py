@@ -86,9 +86,10 @@ def command(
         known = ", ".join(EXTRAS[target])
         raise click.UsageError(f"--with {unknown[0]}: the {target} target has {known}")
     strange = [name for name in without if name not in OPTIMISATIONS]
-    if strange or (without and (level != "2" or target != "numpy")):
+    planned = stage == "plan" or (stage == "code" and level == "2")
+    if strange or (without and (not planned or target != "numpy")):
         known = ", ".join(OPTIMISATIONS)
-        what = f"{strange[0]}: -O2 has {known}" if strange else "it is for -O2 of the numpy target"
+        what = f"{strange[0]}: -O2 has {known}" if strange else "it is for -O2 of the numpy target, and its plan"
         raise click.UsageError(f"--without {what}")
     library = "" if sparse == "numpy" else sparse
     if library and target != "numpy":
@@ -100,7 +101,7 @@ def command(
             target, level=int(level), dtype=dtype, extras=extras, sparse=library, without=without
         )
     else:
-        text = diagram.stage(stage, level=int(level), dtype=dtype, spans=spans)
+        text = diagram.stage(stage, level=int(level), dtype=dtype, spans=spans, without=without)
     if out is None or out == "-":
         output.product(text)
     elif check:

@@ -9,10 +9,10 @@ business of the form. Equal to rounding.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from ..graph import Graph, Node, renamed
+from ..graph import Builder, Graph, Node, renamed
 from ..ops import OPS
 from ..ops.loss import Averaged
 from ..ops.select import FULL
@@ -42,7 +42,24 @@ class Functions(Pass):
             found = RULES.get(node.op.name)
             return node if found is None else found(graph, out, node)
 
-        return Dce().run(rewrite(graph, rule))
+        return Dce().run(_joined(rewrite(graph, rule)))
+
+
+def _joined(graph: Graph) -> Graph:
+    """The graph with one mean over the batch for all losses of which such a mean is left."""
+    means = [r for r in graph.results_of("loss") if graph[r.node].op.name == "batch_mean"]
+    if len(means) < 2 or any(graph[r.node].hint is not None for r in means):
+        return graph
+    out = graph.like()
+    for node in graph:
+        out.add(node)
+    builder = Builder(out, [n.name for n in graph])
+    total = graph[means[0].node].operands[0]
+    for result in means[1:]:
+        total = builder.apply(OPS["add"](), (total, graph[result.node].operands[0]), span=result.span)
+    first = replace(means[0], node=builder.apply(OPS["batch_mean"](), (total,), span=means[0].span))
+    results = [first if r is means[0] else r for r in graph.results if r not in means[1:]]
+    return out.close(graph.inputs, graph.targets, graph.params, results)
 
 
 def _is_only(graph: Graph, name: str) -> bool:

@@ -10,26 +10,32 @@ import ast
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from ...graph import Node
 from ...ops import OPS
 from ...ops.base import Op
 from ...ops.join import Join
-from ...ops.shape import product
 from ...types import Dim, TensorType
 from .. import source
 from ..body import Body
 from ..comments import shape_note, suggestion
 from ..numpy_body import NumpyBody
 from ..template import attribute, call, instantiate, name, sum_of
-from .kernels import copy_into, kernel
+from .homes import Fresh, Home, Number, Plan, Steps, View
+from .kernels import POSITIONAL, bound_call, copy_into, kernel
 from .phases import Phase
-from .plan import Fresh, Home, Plan, Steps, View
+from .products import Products
 from .rooms import Room
 from .storage import as_view
 
 DTYPES = {"int": "np.int64", "class": "np.int64", "bool": "bool"}
-WORDS = {"0": "zero", "1": "one", "2": "two", "3": "three", "0.5": "half"}
+WORDS = {"0": "zero", "1": "one", "2": "two", "3": "three", "0.5": "half", "np.inf": "inf"}
 """Names of numbers that are kept as arrays: a ufunc takes these twice as fast."""
+
+
+FUNCTIONS = sorted({t for t in dir(np) if isinstance(getattr(np, t), np.ufunc)} | POSITIONAL.keys())
+"""Functions of numpy that statements call by variables."""
 
 
 class PlannedBody(NumpyBody):
@@ -52,9 +58,11 @@ class PlannedBody(NumpyBody):
         self.losses: list[str] = []
         self.value = self.wanted = ""
         self._numbers_made: dict[str, str] = {}
-        self._titles: dict[str, str] = {}
+        self.titles: dict[str, str] = {}
         self._bound: set[str] = set()
-        self._flat: dict[str, str] = {}
+        self._products = Products(self)
+        self.functions: dict[str, str] = {}
+        self._taken: set[str] = set()
         return self
 
     # -- the whole
@@ -68,16 +76,19 @@ class PlannedBody(NumpyBody):
         """Write all phases. gradients: where the gradient of each parameter lies, by its node. wanted: all
         results."""
         super().plan([*wanted, *self.plan_.gradients])
+        for title in FUNCTIONS:  # those that the diagram leaves free are called by their own names
+            if self.namer.variable(title) != title:
+                self._taken.add(title)
         for node in self.plan_.order:
             if isinstance(self.plan_.homes[node.name], Home):
-                self._titles[node.name] = self._title(node)
+                self.titles[node.name] = self._title(node)
         for room in self.plan_.rooms:
             self._make_room(room)
         for node_name, (param, steps) in self.plan_.gradients.items():
             value = self._place(gradients[param], self.graph[param].type, steps)
-            self._bind(self._titles[node_name], value, shape_note(self.graph[node_name].type))
+            self.bind(self.titles[node_name], value, shape_note(self.graph[node_name].type))
             self._bound.add(node_name)
-        for node_name in self._titles:
+        for node_name in self.titles:
             self._bind_place(node_name)
         asked = [n for n in self.plan_.order if self.plan_.phase[n.name] == Phase.LOSS]
         for node in self.plan_.order:
@@ -96,23 +107,23 @@ class PlannedBody(NumpyBody):
 
     def _value_of_loss(self) -> None:
         """The number that is returned, where it is asked for."""
-        total = sum_of([self.variables[n] for n in self.losses])
-        self.lines += source.assign(self.value, call("float", total), depth=self.depth)
+        total = sum_of([self._as_number(n) for n in self.losses])
+        self.lines += source.assign(self.value, total, depth=self.depth)
 
     def _title(self, node: Node) -> str:
         return self.namer.variable(node.hint or suggestion(self.graph, node, self._known()))
 
     def _known(self) -> dict[str, ast.expr]:
-        return {**{n: name(t) for n, t in self._titles.items()}, **self.variables}
+        return {**{n: name(t) for n, t in self.titles.items()}, **self.variables}
 
-    def _bind(self, title: str, value: ast.expr, note: str = "") -> None:
+    def bind(self, title: str, value: ast.expr, note: str = "") -> None:
         self.setup += source.assign(title, value, depth=self._setup_depth, note=note)
 
     # -- arrays
 
     def _make_room(self, room: Room) -> None:
         dtype = attribute(DTYPES.get(room.kind, self.target.real))
-        titles = [self._titles[t.name] for t in room.tenants]
+        titles = [self.titles[t.name] for t in room.tenants]
         shapes = list(dict.fromkeys(t.shape for t in room.tenants))
         if len(shapes) == 1:
             made = call("np.empty", self._shape(shapes[0]), dtype)
@@ -125,7 +136,7 @@ class PlannedBody(NumpyBody):
             holder = self.namer.variable("room")
             sizes = [self.size(size) for size in room.sizes()]
             total = sizes[0] if len(sizes) == 1 else call("max", *sizes)
-            self._bind(holder, call("np.empty", total, dtype))
+            self.bind(holder, call("np.empty", total, dtype))
             for tenant, title in zip(room.tenants, titles, strict=True):
                 part: ast.expr = name(holder)
                 if [tenant.size] != room.sizes():
@@ -133,7 +144,7 @@ class PlannedBody(NumpyBody):
                 if len(tenant.shape) != 1:
                     shaped = ast.Attribute(part, "reshape", ast.Load())
                     part = ast.Call(shaped, [self._shape(tenant.shape)], [])
-                self._bind(title, part)
+                self.bind(title, part)
         self._bound.update(t.name for t in room.tenants)
 
     def _shape(self, shape: Sequence[Any]) -> ast.expr:
@@ -148,8 +159,8 @@ class PlannedBody(NumpyBody):
         home = self.plan_.homes[node]
         assert isinstance(home, Home) and home.within
         self._bind_place(home.within)
-        value = self._place(name(self._titles[home.within]), self.graph[home.within].type, home.steps)
-        self._bind(self._titles[node], value, shape_note(self.graph[node].type))
+        value = self._place(name(self.titles[home.within]), self.graph[home.within].type, home.steps)
+        self.bind(self.titles[node], value, shape_note(self.graph[node].type))
         self._bound.add(node)
 
     def _place(self, value: ast.expr, type: TensorType, steps: Steps) -> ast.expr:
@@ -175,11 +186,13 @@ class PlannedBody(NumpyBody):
             self._view(node, home, phase)
         elif isinstance(home, Home):
             self._within(phase, lambda: self._compute(node, home))
-            self.variables[node.name] = name(self._titles[node.name])
+            self.variables[node.name] = name(self.titles[node.name])
             if node.name in self.plan_.applied:
                 self._within(phase, lambda: self._apply_gradient(node))
+        elif isinstance(home, Number):
+            self._number_of(node)
         elif isinstance(home, Fresh) and phase == Phase.SETUP:
-            self._within(phase, lambda: Body._write(self, node, 2))
+            self._within(phase, lambda: self._once(node))
         else:
             self._within(phase, lambda: self._anew(node, phase))
 
@@ -202,7 +215,7 @@ class PlannedBody(NumpyBody):
             return
         title = self.namer.variable(self._view_title(node, home))
         if home.fixed:
-            self._bind(title, value)
+            self.bind(title, value)
         else:
             self._within(phase, lambda: self._assign_here(title, value, phase, node))
         self.variables[node.name] = name(title)
@@ -235,12 +248,35 @@ class PlannedBody(NumpyBody):
         if phase == Phase.BEGIN:
             self.outer.update(dict.fromkeys(n for n in self._names() if n not in before))
 
+    def _number_of(self, node: Node) -> None:
+        """A number of Python's, made of numbers."""
+        operands = [self._as_number(o) for o in node.operands]
+        form = self._form(node)
+        value = instantiate(node.op, form, operands, "np", self.target.real, self._sizes, self.renamed)
+        self.variables[node.name] = value
+
+    def _as_number(self, node: str) -> ast.expr:
+        value = self.variables[node]
+        is_array = isinstance(value, ast.Name) and not isinstance(self.plan_.homes[node], Number)
+        return call("float", value) if is_array else value
+
+    def _once(self, node: Node) -> None:
+        """A value made with the plan; a number as an array without axes."""
+        Body._write(self, node, 2)
+        value = self.variables.get(node.name)
+        is_number = (
+            isinstance(node.type, TensorType) and not node.type.shape and node.type.elem.kind == "real"
+        )
+        if is_number and isinstance(value, ast.Name):
+            made = call("np.array", value, attribute(self.target.real))
+            self.lines += source.assign(value.id, made, depth=self.depth)
+
     def _names(self) -> list[str]:
         return [v.id for v in self.variables.values() if isinstance(v, ast.Name)]
 
     def _compute(self, node: Node, home: Home) -> None:
         """A value that is written into its place."""
-        out = name(self._titles[node.name])
+        out = name(self.titles[node.name])
         if home.copied:
             self._copy(node, out)
         elif isinstance(node.op, Join):
@@ -256,7 +292,7 @@ class PlannedBody(NumpyBody):
     def _apply_gradient(self, node: Node) -> None:
         """Take a gradient, times the learning rate, from its parameter."""
         param = self.variables[self.plan_.applied[node.name]]
-        self._statements([call("np.subtract", param, name(self._titles[node.name]), out=param)])
+        self._statements([call("np.subtract", param, name(self.titles[node.name]), out=param)])
 
     def _instantiated(self, node: Node, form: Any) -> ast.expr:
         operands = [self.variables[o] for o in node.operands]
@@ -272,19 +308,27 @@ class PlannedBody(NumpyBody):
 
     def _say(self, node: Node, value: ast.expr) -> None:
         """Note the formula of a value, for the comment above its gradient."""
-        self.comments.statements[node.name] = f"{self._titles[node.name]} = {source.text(value)}"
+        self.comments.statements[node.name] = f"{self.titles[node.name]} = {source.text(value)}"
         self.lines += self.comments.above(node, self.depth)
 
     def _statements(self, statements: Iterable[ast.expr]) -> None:
         for statement in statements:
+            if self.depth > self._setup_depth:
+                statement = bound_call(statement, self._function)
             self.lines += source.expression(statement, depth=self.depth)
+
+    def _function(self, title: str) -> str:
+        """The variable of a function of numpy."""
+        if title not in self.functions:
+            self.functions[title] = self.namer.variable(f"np_{title}") if title in self._taken else title
+        return self.functions[title]
 
     def _kernel(self, node: Node, value: ast.expr, out: ast.expr) -> Sequence[ast.expr]:
         made = kernel(value, out)
         if made is None:
             return [copy_into(value, out)]
         if made.kind == "matmul":
-            return [self._product(node, out)]
+            return [self._products.call(node, out)]
         kinds = [self.graph[o].type.elem.kind for o in node.operands]
         if made.kind == "each" and all(kind == "real" for kind in kinds):
             (only,) = made.statements
@@ -295,65 +339,14 @@ class PlannedBody(NumpyBody):
     def _number(self, value: ast.expr) -> ast.expr:
         """A number as an array without axes, made once."""
         literal = value.operand if isinstance(value, ast.UnaryOp) else value
-        if not isinstance(literal, (ast.Constant, ast.Call)):
+        if not isinstance(literal, (ast.Constant, ast.Call)) and source.text(literal) != "np.inf":
             return value
         text = source.text(value)
         if text not in self._numbers_made:
             title = self.namer.variable(WORDS.get(text, "c"))
-            self._bind(title, call("np.array", value, attribute(self.target.real)))
+            self.bind(title, call("np.array", value, attribute(self.target.real)))
             self._numbers_made[text] = title
         return name(self._numbers_made[text])
-
-    # -- products
-
-    def _product(self, node: Node, out: ast.expr) -> ast.expr:
-        """A matrix product: `np.dot` is the quicker call, but copies what is not laid out in one piece."""
-        a, b = node.operands
-        ranks = [self.graph[o].type.rank for o in (a, b)]
-        operands = [self.variables[o] for o in (a, b)]
-        plain = all(self._in_one_piece(o) for o in (a, b)) and self._owns(node.name)
-        if max(ranks) > 2 and ranks[1] == 2 and plain and self._c_order(a) and self.plan_.is_fixed(a):
-            operands[0], out = self._as_rows(a), self._as_rows(node.name)
-            ranks = [2, 2]
-        title = "np.dot" if max(ranks) <= 2 and plain else "np.matmul"
-        made = call(title, *operands)
-        made.keywords = [ast.keyword("out", out)]
-        return made
-
-    def _as_rows(self, node: str) -> ast.expr:
-        """A value with its first axes as one, as a view made once."""
-        if node not in self._flat:
-            type = self.graph[node].type
-            rows = product(type.shape[:-1])
-            value = self.variables.get(node) or name(self._titles[node])
-            title = value.id if isinstance(value, ast.Name) else node
-            shaped = ast.Attribute(value, "reshape", ast.Load())
-            variable = self.namer.variable(f"{title}_rows")
-            self._bind(variable, ast.Call(shaped, [self.size(rows), self.size(Dim.of(type.shape[-1]))], []))
-            self._flat[node] = variable
-        return name(self._flat[node])
-
-    def _in_one_piece(self, node: str) -> bool:
-        layout = self.plan_.layouts.get(node)
-        if layout is None:
-            return False
-        return bool(layout.flags.c_contiguous or layout.flags.f_contiguous) and self._laid_out(node)
-
-    def _c_order(self, node: str) -> bool:
-        return bool(self.plan_.layouts[node].flags.c_contiguous)
-
-    def _laid_out(self, node: str) -> bool:
-        """Whether the array in which a value lies is as the plan's layouts take it to be: its own."""
-        while isinstance(home := self.plan_.homes[node], View):
-            node = home.of
-        return not isinstance(home, Home) or self._owns(node)
-
-    def _owns(self, node: str) -> bool:
-        """Whether a value has an array, or a gradient's, for itself."""
-        home = self.plan_.homes[node]
-        assert isinstance(home, Home)
-        steps = self.plan_.gradients[node][1] if node in self.plan_.gradients else home.steps
-        return all(op.name == "reshape" for op in steps)
 
     # -- copies
 
@@ -363,8 +356,8 @@ class PlannedBody(NumpyBody):
             return
         shape = self._shape(self.graph[operand].type.shape)
         shaped = ast.Call(ast.Attribute(out, "reshape", ast.Load()), [shape], [])
-        title = self.namer.variable(f"{self._titles[node.name]}_parts")
-        self._bind(title, shaped)
+        title = self.namer.variable(f"{self.titles[node.name]}_parts")
+        self.bind(title, shaped)
         self._statements([copy_into(self.variables[operand], name(title))])
 
     def _join(self, node: Node, out: ast.expr) -> None:
@@ -373,8 +366,8 @@ class PlannedBody(NumpyBody):
             if self.plan_.within(node.name, operand) and node.operands.count(operand) == 1:
                 continue
             place = self._place(out, node.type, (OPS["index"](items=items),))
-            title = self.namer.variable(f"{self._titles[node.name]}_part")
-            self._bind(title, place)
+            title = self.namer.variable(f"{self.titles[node.name]}_part")
+            self.bind(title, place)
             copied = copy_into(self.variables[operand], name(title))
             if self.plan_.phase[operand] == Phase.SETUP:
                 self.setup += source.expression(copied, depth=self._setup_depth)

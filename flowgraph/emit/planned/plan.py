@@ -8,105 +8,23 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ...graph import Graph, Node
 from ...ops import OPS
-from ...ops.base import Op
 from ...ops.control import GIVEN
 from ...ops.join import Join
 from ...ops.scan import Scan
 from ...ops.shape import Rearrangement, product
 from ...types import Dim, TensorType
 from ..template import name
+from .homes import ALL, Fresh, Given, Home, Number, Options, Plan, Steps, View
 from .kernels import kernel
 from .phases import Phase, ordered, phases
-from .rooms import FOREVER, Room, Tenant, share
-
-Steps = tuple[Op, ...]
-"""How a place is found in an array: operations that look at it otherwise, from the first to the last."""
-
-
-@dataclass(frozen=True)
-class Given:
-    """A leaf, a number, or a result of a node that has several: nothing is to be computed."""
-
-
-@dataclass(frozen=True)
-class View:
-    """Another value, looked at otherwise. of: the operand. fixed: whether that stays where it is for ever."""
-
-    of: str
-    fixed: bool
-
-
-@dataclass(frozen=True)
-class Home:
-    """An array made once. within: the value in whose array it lies, by which steps; or its own."""
-
-    within: str = ""
-    steps: Steps = ()
-    copied: bool = False
-    """Whether it is a view that its operand's layout does not allow, so that the entries are copied."""
-
-
-@dataclass(frozen=True)
-class Fresh:
-    """An array made anew each time: no form of the operation writes into one."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """The optimisations of a plan, each of which can be left out."""
-
-    hoist: bool = True
-    reuse: bool = True
-    within: bool = True
-    lazy_loss: bool = True
-    blocks: bool = True
-    apply: bool = True
-
-    @staticmethod
-    def besides(without: Collection[str]) -> Options:
-        """All but those with these names."""
-        return Options(**{f.name: f.name not in without for f in fields(Options)})
-
-
-@dataclass
-class Plan:
-    """order: the nodes in the order in which they are computed. gradients: of the values that are computed
-    into the array of all gradients the parameter, and where in its gradient they lie."""
-
-    graph: Graph
-    phase: dict[str, Phase]
-    order: list[Node]
-    homes: dict[str, Given | View | Home | Fresh]
-    gradients: dict[str, tuple[str, Steps]]
-    tenants: dict[str, Tenant]
-    rooms: list[Room]
-    applied: dict[str, str] = field(default_factory=dict)
-    """Of the gradients that are taken from their parameters as soon as they are computed, the parameter."""
-    users: dict[str, list[str]] = field(default_factory=dict)
-    layouts: dict[str, np.ndarray] = field(default_factory=dict)
-
-    def within(self, node: str, operand: str) -> bool:
-        """Whether an operand of a node, as a view shows it, is computed into the node's own array."""
-        while isinstance(home := self.homes[operand], View):
-            operand = home.of
-        return isinstance(home, Home) and home.within == node
-
-    def is_fixed(self, node: str) -> bool:
-        """Whether a value lies in the same memory in every step."""
-        home = self.homes[node]
-        if isinstance(home, View):
-            return home.fixed
-        return (
-            isinstance(home, Home) or self.graph[node].op.name == "param" or self.phase[node] == Phase.SETUP
-        )
+from .rooms import FOREVER, Tenant, share
 
 
 def make_plan(
@@ -116,7 +34,7 @@ def make_plan(
     gradients: Mapping[str, str],
     nominal: Mapping[str, int],
     leaves: Mapping[str, Phase],
-    options: Options = Options(),
+    options: Options = ALL,
     least_applied: int | None = None,
 ) -> Plan:
     """The plan of a step.
@@ -158,7 +76,7 @@ class _Planner:
         # What is tried on layouts has these sizes: none is 1, so that no view is one by chance.
         self.sample = {symbol: 5 + 2 * i for i, symbol in enumerate(dict.fromkeys((*nominal, *graph.sizes)))}
         self.layouts: dict[str, np.ndarray] = {}
-        self.homes: dict[str, Given | View | Home | Fresh] = {}
+        self.homes: dict[str, Given | View | Home | Fresh | Number] = {}
         self.in_place: set[str] = set()
 
     def plan(self, least_applied: int | None) -> Plan:
@@ -220,7 +138,7 @@ class _Planner:
 
     # -- what kind of home
 
-    def _home(self, node: Node) -> Given | View | Home | Fresh:
+    def _home(self, node: Node) -> Given | View | Home | Fresh | Number:
         if node.op.name in GIVEN or not isinstance(node.type, TensorType) or node.type.elem.kind == "key":
             self._lay(node)
             return Given() if node.op.name in GIVEN or not node.operands else Fresh()
@@ -243,9 +161,17 @@ class _Planner:
         found = None if form is None else kernel(form, name("out"))
         if found is None:
             return Fresh()
+        if self._is_number(node, form):
+            return Number()
         if found.in_place:
             self.in_place.add(node.name)
         return Home()
+
+    def _is_number(self, node: Node, form: ast.expr | None) -> bool:
+        """Whether a value is on the way from sums to the loss alone: a sum or product of numbers."""
+        only_loss = self.phase[node.name] == Phase.LOSS and isinstance(form, (ast.BinOp, ast.UnaryOp))
+        types = [node.type, *(self.graph[o].type for o in node.operands)]
+        return only_loss and all(t.rank == 0 and t.elem.kind == "real" for t in types)
 
     def _form(self, node: Node) -> ast.expr | None:
         form = node.op.form("numpy", [self.graph[o].type for o in node.operands])
@@ -334,7 +260,7 @@ class _Planner:
             if owner is None:
                 continue
             first[owner] = min(first.get(owner, FOREVER), self.place[node.name])
-            until = max([self.place[node.name], *(self.place[u] for u in self.users[node.name])])
+            until = max([self.place[node.name], *map(self._reads_at, self.users[node.name])])
             if self._outlives(node.name):
                 until = FOREVER
             if self.constant_parts(node):
@@ -348,6 +274,12 @@ class _Planner:
             for owner in first
             if owner not in self.placed
         }  # fmt: skip
+
+    def _reads_at(self, user: str) -> int:
+        """The place at which a node reads its operands: numbers are worked out where the loss is."""
+        if isinstance(self.homes[user], Number):
+            return max(i for i, node in enumerate(self.order) if self.phase[node.name] == Phase.LOSS)
+        return self.place[user]
 
     def _owner(self, node: str) -> str | None:
         """The value in whose array this one lies."""

@@ -86,6 +86,7 @@ def planned_trainer(graph: Graph, body: PlannedBody, module: Module) -> tuple[li
         {p: storage.place(p, g) for p in graph.params if p not in last}, [r.node for r in graph.results]
     )
     finish = _finish(graph, body, storage, g)
+    _bind_functions(body)
     held = {w: "self._w", g: "self._g"}
     read = set(re.findall(r"\w+", "\n".join(body.setup)))
     used = [n for n in held if n in read]
@@ -122,6 +123,7 @@ def planned_forward(
         body.setup += ["        train = False"]
     outputs = [r.node for r in graph.results_of("output")]
     body.write_plan({}, outputs)
+    _bind_functions(body)
     if graph.params:
         body.setup[:0] = [f"        {w} = self._w"]
     values = [f"{source.text(body.variables[o])}" for o in outputs]
@@ -130,6 +132,20 @@ def planned_forward(
     made = _written(graph, body, storage, list(graph.inputs), module, start, [], result)
     lines = write_forward(graph, module.modes, made, body.target.real)
     return lines, [] if same else storage.lines()
+
+
+def _bind_functions(body: PlannedBody) -> None:
+    """Begin the setup with variables for the functions of numpy that are called."""
+    lines: list[str] = []
+    row: list[tuple[str, str]] = []
+    for pair in [*sorted((v, f"np.{t}") for t, v in body.functions.items()), ("", "")]:
+        names, values = (", ".join(p[i] for p in [*row, pair]) for i in (0, 1))
+        if row and (not pair[0] or len(f"        {names} = {values}") > source.WIDTH):
+            lines.append("        " + " = ".join(", ".join(p[i] for p in row) for i in (0, 1)))
+            row = []
+        row.append(pair)
+    if lines:
+        body.setup[:0] = ["        # Each of these writes into its last argument.", *lines]
 
 
 def _leaves(graph: Graph, body: PlannedBody, storage: Storage, w: str, module: Module) -> list[str]:
