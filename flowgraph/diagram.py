@@ -312,7 +312,7 @@ class Diagram(Displayed):
         out: str | Path | None = None, resume: bool = False, device: str | None = None,
         log: int | None = None, save_every: int | None = None, split: float | None = None,
         allow_nan: bool = False, stream: bool | None = None, detect_anomaly: bool = False,
-        fsdp: bool = False, progress: bool = False,
+        fsdp: bool = False, level: int = 1, progress: bool = False,
     ) -> Trained:  # fmt: skip
         """Train on the file's data, or on those of another file. Raises FlowError, ValueError.
 
@@ -324,14 +324,14 @@ class Diagram(Displayed):
         is large. device, fsdp: of the torch target. detect_anomaly: look at all parameters after
         every step. progress: show it on standard error, in a notebook as a curve.
         """
-        if target not in TARGETS or dtype not in DTYPES:
-            raise ValueError(f"no target {target!r} or dtype {dtype!r}")
+        if target not in TARGETS or dtype not in DTYPES or level not in LEVELS:
+            raise ValueError(f"no target {target!r}, dtype {dtype!r} or level {level!r}")
         from .train.progress import Silent, reporter_for
         from .train.start import Wishes, start
 
         wishes = Wishes(
             data, target, params, epochs, steps, batch, lr, seed, dtype, out, resume, device, log,
-            save_every, split, allow_nan, stream, detect_anomaly, fsdp,
+            save_every, split, allow_nan, stream, detect_anomaly, fsdp, level,
         )  # fmt: skip
         return start(self, wishes, reporter_for(sys.stderr) if progress else Silent())
 

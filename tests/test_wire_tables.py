@@ -12,6 +12,7 @@ import pytest
 from running import EMITTED, HAS_TORCH, execute, initial
 
 from flowgraph import load
+from flowgraph.cli.main import main
 from flowgraph.diagram import Diagram
 from flowgraph.errors import FlowError
 from flowgraph.format import format_source
@@ -130,6 +131,53 @@ def test_the_path_is_relative_to_the_diagram(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert len(load("../net.flow").params()["W"]) == len(ROWS)
+
+
+# ---------------------------------------------------------------------------------------
+# Levels
+
+
+def network(circles: int, wires: int) -> list[tuple[str, str, float]]:
+    """A network without rings, all of its circles in one layer."""
+    rng = np.random.default_rng(2)
+    place = rng.permutation(circles)
+    rows = [(f"x[{rng.integers(3)}]", f"h[{i}]", rng.normal()) for i in range(circles)]
+    pairs = {tuple(sorted(rng.choice(circles, 2, replace=False))) for _ in range(wires)}
+    rows += [(f"h[{place[a]}]", f"h[{place[b]}]", rng.normal()) for a, b in sorted(pairs)]
+    return [*rows, ("h[0]", "f", 1.0), (f"h[{circles - 1}]", "f", 2.0)]
+
+
+IN_ONE = (
+    "input x : [3]\ntarget y\nnode h[{}] : tanh\nnode f\n"
+    'wires W from "edges.csv"\noutput f, h\nloss mse(f, y)\n'
+)
+
+
+def test_circles_of_one_layer_may_feed_each_other(tmp_path: Path) -> None:
+    rows = network(30, 60)
+    diagram = with_table(tmp_path, csv_of(rows), IN_ONE.format(30))
+    module = execute(diagram.compile(dtype="float64"))
+    x = np.random.default_rng(3).normal(size=(4, 3))
+    f, h = module["forward"](module["init"](), x)
+    values = {f"x[{i}]": x[:, i] for i in range(3)}
+    for circle in nx.topological_sort(nx.DiGraph([(s, t) for s, t, _ in rows])):
+        if circle not in values:
+            xi = sum(w * values[s] for s, t, w in rows if t == circle)
+            values[circle] = xi if circle == "f" else np.tanh(xi)
+    assert f == pytest.approx(values["f"], rel=1e-12)
+    assert h == pytest.approx(np.stack([values[f"h[{i}]"] for i in range(30)], axis=-1), rel=1e-12)
+    assert diagram.verify(dtypes=("float64",)).ok
+    assert diagram.draw().to_bytes("svg")
+
+
+def test_two_layers_may_feed_each_other(tmp_path: Path) -> None:
+    rows = [("x", "h[0]", 1), ("h[0]", "g[0]", 2), ("g[0]", "h[1]", 3), ("h[1]", "g[1]", 4)]
+    diagram = with_table(
+        tmp_path, csv_of(rows), 'input x\nnode h[2], g[2]\nwires W from "edges.csv"\noutput h, g\n'
+    )
+    module = execute(diagram.compile())
+    h, g = module["forward"](module["init"](), [1.0])
+    assert (h.tolist(), g.tolist()) == ([[1, 6]], [[2, 24]])
 
 
 # ---------------------------------------------------------------------------------------
@@ -253,6 +301,14 @@ def test_scipy_is_asked_for_by_name(tmp_path: Path) -> None:
     x, y = np.random.default_rng(1).normal(size=(3, 200)), np.zeros(3)
     plain, csr = (m["loss_and_grad"](m["init"](), x, y) for m in map(execute, texts))
     assert csr[0] == pytest.approx(plain[0]) and csr[1]["W"] == pytest.approx(plain[1]["W"])
+
+
+def test_the_command_asks_for_scipy_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("scipy")
+    large(tmp_path, 500)
+    assert main(["compile", str(tmp_path / "net.flow"), "--sparse", "scipy"]) == 0
+    assert "from scipy import sparse\n" in capsys.readouterr().out
+    assert main(["compile", str(tmp_path / "net.flow"), "--sparse", "scipy", "--target", "torch"]) == 2
 
 
 def test_scipy_that_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,11 +86,11 @@ def command(
         known = ", ".join(EXTRAS[target])
         raise click.UsageError(f"--with {unknown[0]}: the {target} target has {known}")
     strange = [name for name in without if name not in OPTIMISATIONS]
+    if strange:
+        raise click.UsageError(f"--without {strange[0]}: -O2 has {', '.join(OPTIMISATIONS)}")
     planned = stage == "plan" or (stage == "code" and level == "2")
-    if strange or (without and (not planned or target != "numpy")):
-        known = ", ".join(OPTIMISATIONS)
-        what = f"{strange[0]}: -O2 has {known}" if strange else "it is for -O2 of the numpy target, and its plan"
-        raise click.UsageError(f"--without {what}")
+    if without and (not planned or target != "numpy"):
+        raise click.UsageError("--without is for -O2 of the numpy target, and for its plan")
     library = "" if sparse == "numpy" else sparse
     if library and target != "numpy":
         raise click.UsageError("--sparse scipy is for the numpy target")

@@ -29,6 +29,10 @@ class BatchSize(click.ParamType):
 @click.command("train")
 @click.argument("file", type=FILE)
 @click.option("--target", type=click.Choice(["numpy", "torch"]), default="numpy", show_default=True)
+@click.option(
+    "-O", "level", type=click.Choice(["0", "1", "2"]), default="1", show_default=True,
+    help="Of the code that takes the steps, as for `flowc compile`; 2 is fastest in numpy.",
+)  # fmt: skip
 @click.option("--data", type=FILE, metavar="FILE", help="Examples in place of the file's own data.")
 @params_options
 @click.option("--epochs", type=int, metavar="N", help="Passes over the data.")
@@ -87,6 +91,7 @@ def command(
         diagram = load(file, settings=settings, max_nodes=max_nodes)
     if is_first:
         output.diagnostics(diagram.warnings)
+    wishes["level"] = int(wishes["level"])
     trained = diagram.train(**wishes, stream=True if stream else None, progress=not output.json)
     if is_first and output.json:
         output.product(f"{trained.as_json()}\n")

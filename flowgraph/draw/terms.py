@@ -211,6 +211,11 @@ class Terms:
                 raise NotAffine
         return weights.name, places
 
+    def _unknown(self, node: Node, part: _Part) -> Iterator[_Part | Term]:
+        """A layer that a table feeds in parts."""
+        raise NotAffine
+        yield
+
     def _total(self, node: Node, part: _Part) -> Iterator[_Part | Term]:
         """The sum over a layer, which a wire with one number for a whole layer makes."""
         vector = self.graph[node.operands[0]]
@@ -287,6 +292,7 @@ _READERS: dict[str, Callable[[Terms, Node, _Part], Iterator[_Part | Term]]] = {
     "mul": Terms._product,
     "matmul": Terms._matmul,
     "wired": Terms._listed,
+    "rearrange": Terms._unknown,
     "linear": Terms._linear,
     "sum": Terms._total,
     "index": Terms._entry_of,

@@ -189,4 +189,7 @@ class FirstValues:
         bound |= self.arrays.of_init(init, str(param.hint))
         if not isinstance(form, str):
             self.helpers.setdefault(helper_name(form), form)
-        return instantiate_form(form, bound, init.values, "np", self.real)
+        made = instantiate_form(form, bound, init.values, "np", self.real)
+        if not isinstance(form, str) and isinstance(made, ast.Call):
+            made.func = name(self.arrays.called(form))
+        return made

@@ -144,7 +144,7 @@ class Tables:
         given = [
             name(self.names[a, "int"]) if isinstance(a, Array) else ast.Constant(a) for a in table.arguments
         ]
-        return source.assign(title, call(self._called(table.build), *given), depth=0)
+        return source.assign(title, call(self.called(table.build), *given), depth=0)
 
     def _array(self, title: str, array: Array, kind: str) -> list[str]:
         if not self._is_text(array):
@@ -155,9 +155,10 @@ class Tables:
         tail = f".reshape({shape})" if data.ndim > 1 else ""
         if self.key == "torch" and kind == "int":
             tail = f".long(){tail}"
-        return [f"{title} = {self._called(unpacked)}(", f'    "{stored}",', *_quoted(text), f"){tail}"]
+        return [f"{title} = {self.called(unpacked)}(", f'    "{stored}",', *_quoted(text), f"){tail}"]
 
-    def _called(self, helper: Any) -> str:
+    def called(self, helper: Any) -> str:
+        """What a function is called in the module."""
         title = helper_name(helper)
         return self.renamed.get(title, title)
 

@@ -28,6 +28,7 @@ MOST_SAID = 20
 """So many mistakes of a table are told."""
 
 CIRCLES = "wires end in circles declared by `node`"
+WHOLE = "give all wires into them in one table, with an activation that works circle by circle"
 SPELLED = "circles are named as in the diagram: `h1`, `h[0]`, `x[3]`; `1` is the constant source of a bias"
 
 
@@ -86,10 +87,9 @@ class TableEnds:
         self.from_cell, self.to_cell = self.cell[edges.source], self.cell[edges.target]
         self._warn_twice()
         self.names = list(self.order)
-        ring = find_ring(self.source, self.target, edges.source, edges.target, len(self.names))
-        if ring is not None:
-            self._report_ring(ring)
-            self._break()
+        self.ring = find_ring(self.source, self.target, edges.source, edges.target, len(self.names))
+        if self.ring is not None and self.ring.circles:
+            self.report_ring(self.ring)
             return False
         return True
 
@@ -204,20 +204,22 @@ class TableEnds:
             for circle in self.scope.circles.values():
                 circle.broken = True
 
-    def _report_ring(self, ring: Ring) -> None:
+    def report_ring(self, ring: Ring) -> None:
+        """Report a ring, of circles or of layers that cannot be computed in parts."""
         edges = self.edges
+        self._break()
         if ring.circles:
             shown = " -> ".join(f"`{edges.names[c]}`" if c >= 0 else "..." for c in ring.circles)
             message, cure = "circles depend on each other in a ring", "remove one of these wires"
         elif len(ring.groups) == 2:
             shown = f"`{self.names[ring.groups[0]]}`"
             message = "a layer depends on itself, though no circle of it does"
-            cure = "circles of one layer cannot feed each other: make two layers of it"
+            cure = f"make two layers of it, or {WHOLE}"
         else:
             shown = " -> ".join(f"`{self.names[g]}`" if g >= 0 else "..." for g in ring.groups)
             message = "layers depend on each other in a ring, though no circle does"
             source, target = (edges.names[ends[ring.row]] for ends in (edges.source, edges.target))
-            cure = f"make two layers of one of them, for here `{source}` feeds `{target}`"
+            cure = f"make two layers of one of them, for here `{source}` feeds `{target}`, or {WHOLE}"
         cure = f"no value can depend on itself: {cure}"
         self.scope.found.report("E0201", f"{message}: {shown}", help=cure, path=edges.where(ring.row))
 

@@ -9,7 +9,7 @@ for each layer they come from, a list of wires for each pair of layers 25.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from .scope import Scope
 from .static import Skip
 from .symbols import Circle, Term, real_type
 from .table_ends import Edges, TableEnds
+from .table_levels import Split, can_split, split_layers
 
 LARGE, READ = 1024, 4
 """Of a layer with more circles, of which fewer than one in so many is read, those are taken out first."""
@@ -66,8 +67,14 @@ def lay_tables(scope: Scope) -> None:
             circle.broken = True
     for table in filter(None, scope.tables):
         ends = TableEnds(scope, table.edges)
-        if ends.resolve():
-            laid.append(_Layout(scope, table, ends))
+        if not ends.resolve():
+            continue
+        split = split_layers(ends)
+        bases = (scope.circles[part.layer] for part in split.parts.values())
+        if ends.ring is not None and (len(scope.tables) > 1 or not all(map(can_split, bases))):
+            ends.report_ring(ends.ring)
+            continue
+        laid.append(_Layout(scope, table, ends, split))
     covered: dict[str, np.ndarray] = {}
     for layout in laid:
         layout.count(covered)
@@ -92,8 +99,12 @@ def _check_wired(scope: Scope, circle: Circle, covered: np.ndarray) -> None:
 class _Layout:
     """Makes the nodes of a table whose ends are found."""
 
-    def __init__(self, scope: Scope, table: Tabled, ends: TableEnds) -> None:
-        self.scope, self.table, self.ends = scope, table, ends
+    def __init__(self, scope: Scope, table: Tabled, ends: TableEnds, split: Split) -> None:
+        self.scope, self.table, self.ends, self.split = scope, table, ends, split
+        self.values: dict[str, str] = {}
+        """The nodes of parts of layers, by the names of the parts."""
+        self.sums: dict[str, list[tuple[np.ndarray, str]]] = {}
+        """Of layers in parts, the places of the circles of each part, and the node of their sums."""
         sizes = [_size(scope, name) for name in ends.names]
         self.starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         """Where the circles of each layer begin among those of all, and their number."""
@@ -142,13 +153,16 @@ class _Layout:
 
     def lay(self) -> None:
         """Add a term to every circle and layer that wires end in."""
-        order = np.argsort(self.ends.target, kind="stable")
-        groups, starts = np.unique(self.ends.target[order], return_index=True)
+        split = self.split
+        order = np.argsort(split.target, kind="stable")
+        groups, starts = np.unique(split.target[order], return_index=True)
         bounds = [*starts.tolist(), len(order)]
-        parts = self._parts(order, np.diff(bounds).tolist())
+        weights = self._parts(order, np.diff(bounds).tolist())
         for number, group in enumerate(groups.tolist()):
             rows = order[bounds[number] : bounds[number + 1]]
-            self._target(self.scope.circles[self.ends.names[group]], rows, parts[number])
+            self._target(split.names[group], rows, weights[number])
+        for layer, sums in self.sums.items():
+            self._whole(self.scope.circles[layer], sums)
 
     def _parts(self, order: np.ndarray, counts: list[int]) -> list[str]:
         """The weights of the wires into each group."""
@@ -161,31 +175,54 @@ class _Layout:
         items = (OPS["item"](index=i, count=len(counts)) for i in range(len(counts)))
         return [scope.add(item, [parts], span=span) for item in items]
 
-    def _target(self, circle: Circle, rows: np.ndarray, weights: str) -> None:
-        span = self.table.statement.span
+    def _target(self, name: str, rows: np.ndarray, weights: str) -> None:
+        span, part = self.table.statement.span, self.split.parts.get(name)
+        circle = self.scope.circles[name if part is None else part.layer]
+        count = _count(circle) if part is None else len(part.cells)
         sources, places = self._sources(rows)
-        targets = self.ends.to_cell[rows] if circle.size is not None else np.zeros(len(rows), np.int64)
-        op = OPS["wired"](source=Array(places), target=Array(targets), count=Dim.of(_count(circle)))
+        op = OPS["wired"](source=Array(places), target=Array(self.split.to_cell[rows]), count=Dim.of(count))
         made = self.scope.add(op, [weights, sources], span=span)
-        if circle.size is None:
-            made = self.scope.add(OPS["index"](items=(0,)), [made], span=span)
-        circle.terms.append(Term(1, made, place=span.start))
         for group in dict.fromkeys(self.ends.source[rows].tolist()):
             circle.feeds.setdefault(self.ends.names[group], span)
+        if part is None:
+            self._add(circle, made)
+            return
+        self.sums.setdefault(part.layer, []).append((part.cells, made))
+        self.values[name] = made
+        if circle.activation is not None:
+            self.values[name] = self.scope.add(circle.activation, [made], span=span)
+
+    def _add(self, circle: Circle, vector: str) -> None:
+        """Add a vector to what the excitation of a layer or circle is the sum of."""
+        span = self.table.statement.span
+        if circle.size is None:
+            vector = self.scope.add(OPS["index"](items=(0,)), [vector], span=span)
+        circle.terms.append(Term(1, vector, place=span.start))
+
+    def _whole(self, circle: Circle, sums: Sequence[tuple[np.ndarray, str]]) -> None:
+        """Add the sums of all parts of a layer to it, each in its place."""
+        order = np.argsort(np.concatenate([cells for cells, _ in sums]))
+        if len(order) < _count(circle):
+            return  # a circle that nothing feeds, which is told
+        vectors = [vector for _, vector in sums]
+        whole = vectors[0] if len(vectors) == 1 else self._made(OPS["concat"](axis=0), *vectors)
+        if np.any(np.diff(order) < 0):
+            whole = self._made(OPS["rearrange"](order=Array(order)), whole)
+        self._add(circle, whole)
 
     def _sources(self, rows: np.ndarray) -> tuple[str, np.ndarray]:
         """All that some wires come from as one vector, and the place of each wire's source in it.
 
         Single numbers stand behind the vectors.
         """
-        ends = self.ends
+        split = self.split
         places = np.zeros(len(rows), np.int64)
         values: list[str] = []
         singles: list[str] = []
         start = 0
-        for group in sorted(np.unique(ends.source[rows]).tolist(), key=self._is_single):
-            chosen = ends.source[rows] == group
-            value, cells, size = self._source(ends.names[group], ends.from_cell[rows[chosen]])
+        for group in sorted(np.unique(split.source[rows]).tolist(), key=self._is_single):
+            chosen = split.source[rows] == group
+            value, cells, size = self._source(split.names[group], split.from_cell[rows[chosen]])
             places[chosen] = start + cells
             start += size
             (singles if self._is_single(group) else values).append(value)
@@ -195,13 +232,15 @@ class _Layout:
 
     def _is_single(self, group: int) -> bool:
         """Whether what wires come from is a single number."""
-        found = self.ends.groups.get(self.ends.names[group])
+        found = self.ends.groups.get(self.split.names[group])
         return found is not None and found.size is None
 
     def _source(self, name: str, cells: np.ndarray) -> tuple[str, np.ndarray, int]:
         """What wires from some entries of a layer read, the places of these there, and its size."""
         if name == "1":
             return self._made(Const(value=Array([1.0]))), cells, 1
+        if name in self.split.parts:
+            return self.values[name], cells, len(self.split.parts[name].cells)
         group = self.ends.groups[name]
         assert group is not None
         if group.size is None:

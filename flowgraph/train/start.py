@@ -57,6 +57,7 @@ class Wishes:
     stream: bool | None = None
     detect_anomaly: bool = False
     fsdp: bool = False
+    level: int = 1
 
 
 def start(diagram: Subject, wishes: Wishes, reporter: Reporter) -> Trained:
@@ -202,7 +203,7 @@ def _check_sizes(diagram: Subject, opened: Opened, found: Diagnostics) -> None:
 def _learner(
     diagram: Subject, plan: Plan, first: Mapping[str, np.ndarray], wishes: Wishes, group: Group | None
 ) -> Learner:
-    text = diagram.compile(plan.target, dtype=plan.dtype, training=plan.training)
+    text = diagram.compile(plan.target, level=wishes.level, dtype=plan.dtype, training=plan.training)
     params = {str(diagram.graph[node].hint): array for node, array in first.items()}
     if plan.target == "numpy":
         return NumpyLearner(text, params, plan)

@@ -34,7 +34,12 @@ class Subject(Protocol):
         ...
 
     def compile(
-        self, target: str = "numpy", *, dtype: str = "float32", training: Training | None = None
+        self,
+        target: str = "numpy",
+        *,
+        level: int = 1,
+        dtype: str = "float32",
+        training: Training | None = None,
     ) -> str:
         """The text of the module for a target."""
         ...

@@ -212,7 +212,7 @@ class PlannedTrainer(PlainTrainer):
                 f"                {v['epoch']}, {v['k']} = divmod(self._t, {v['per_epoch']})",
                 f"                if {v['i']} == 0 or {v['k']} == 0:",
                 f"                    {v['batches']} = self._batches({v['epoch']}, {v['n']})",
-                f"                {v['rows']} = slice(None) if {v['whole']} else {v['batches']}[{v['k']}]",
+                f"                {v['rows']} = ... if {v['whole']} else {v['batches']}[{v['k']}]",
             ]
             parts = ", ".join(f"{i}[{v['rows']}]" for i in self.inputs)
             pair = f"{v['begin']}, {v['compute']}"
