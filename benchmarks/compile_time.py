@@ -3,7 +3,7 @@
     python benchmarks/compile_time.py [--sizes 1000 10000 100000] [--cases dense sparse ...] [--target torch]
 
 Prints a table: seconds from the text to the emitted module with gradients and Trainer, microseconds for every
-wire (of drawings) or statement, how these grow from the first size to each other one, and the peak memory. Every number
+wire (of drawings) or statement, how these grow from the first size on, and the peak memory. Every number
 is of a fresh process, which compiles a small drawing first.
 """
 
@@ -22,7 +22,10 @@ SIZES = (1_000, 10_000, 100_000)
 
 def trained(lines: list[str], output: str) -> str:
     """A diagram of these statements that is trained on a loss of its output."""
-    return "\n".join([*lines, "target t", f"loss mse({output}, t)", "train sgd(lr=0.01), batch=32, steps=10"]) + "\n"
+    return (
+        "\n".join([*lines, "target t", f"loss mse({output}, t)", "train sgd(lr=0.01), batch=32, steps=10"])
+        + "\n"
+    )
 
 
 def declared(names: list[str]) -> str:
@@ -105,7 +108,14 @@ def layers(count: int) -> str:
 def blocks(count: int) -> str:
     """Calls of a block that calls another one twice."""
     lines = ["block inner(a : [4]) {", "b = tanh(linear(a, 4))", "return a + b", "}"]
-    lines += ["block outer(a : [4]) {", "b = inner(a)", "return inner(b) * 0.5", "}", "input x : [4]", "h0 = x"]
+    lines += [
+        "block outer(a : [4]) {",
+        "b = inner(a)",
+        "return inner(b) * 0.5",
+        "}",
+        "input x : [4]",
+        "h0 = x",
+    ]
     lines += [f"h{i} = outer(h{i - 1})" for i in range(1, count)]
     return trained([*lines, f"f = sum(h{count - 1})"], "f")
 
@@ -131,9 +141,9 @@ def child(case: str, size: int, target: str) -> None:
 
     loads(CASES[case](300)).compile(target)
     text = CASES[case](size)
-    start = time.perf_counter()
+    start = time.process_time()
     loads(text).compile(target)
-    print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def measured(case: str, size: int, target: str) -> tuple[float, float]:
@@ -169,7 +179,10 @@ def main() -> None:
             seconds, peak = min(r[0] for r in runs), max(r[1] for r in runs)
             each = 1e6 * seconds / size
             first = first or each
-            print(f"| {case} | {size} | {seconds:.2f} | {each:.0f} | {each / first:.2f} | {peak:.0f} |", flush=True)
+            print(
+                f"| {case} | {size} | {seconds:.2f} | {each:.0f} | {each / first:.2f} | {peak:.0f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -134,6 +134,7 @@ class Graph:
         """The results, and how many of them each value is."""
         self._nx: nx.MultiDiGraph | None = None
         self._buffers: tuple[str, ...] | None = None
+        self._holds: bool | None = None
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -172,6 +173,13 @@ class Graph:
         if self._buffers is None:
             self._buffers = tuple(node.name for node in self if node.op.name == "buffer")
         return self._buffers
+
+    @property
+    def holds_graphs(self) -> bool:
+        """Whether there are nodes that hold graphs."""
+        if self._holds is None:
+            self._holds = any(node.op.subgraphs() for node in self)
+        return self._holds
 
     def use_count(self, name: str) -> int:
         """How many operand slots and results a value fills."""
@@ -228,7 +236,7 @@ class Graph:
             if operand not in self._nodes:
                 raise InternalError(f"node {node.name} uses {operand} before its definition")
         self._nodes[node.name] = node
-        self._nx = self._buffers = None
+        self._nx = self._buffers = self._holds = None
         if self._slots is not None:
             self._note(node, self._slots)
 
@@ -240,7 +248,7 @@ class Graph:
     def pop_last(self) -> Node:
         """Take back the node just added, which nothing uses yet; for builders only."""
         name, node = self._nodes.popitem()
-        self._nx = self._buffers = None
+        self._nx = self._buffers = self._holds = None
         if self._slots is not None:
             for operand in set(node.operands):
                 del self._slots[operand][name]
@@ -369,7 +377,9 @@ def _verify_node(
     if not op.accepts(len(operands)):
         raise _broken(graph, node, f"{op.name} does not take {len(operands)} operands")
     for inner in op.subgraphs():
-        verify(inner, typed=typed)
+        if not (known and inner.is_verified):
+            verify(inner, typed=typed)
+            inner.is_verified = True
     if node.type is None:
         if typed:
             raise _broken(graph, node, "has no type")
@@ -385,9 +395,6 @@ def _broken(graph: Graph, node: Node, what: str) -> InternalError:
 
 def renamed(node: Node, **changes: Any) -> Node:
     """A node with some fields changed; as `dataclasses.replace`, in half of its time."""
-    fields = {
-        "name": node.name, "op": node.op, "operands": node.operands, "type": node.type, "hint": node.hint,
-        "span": node.span, "of": node.of,
-    }  # fmt: skip
+    fields = {name: getattr(node, name) for name in Node.__slots__}
     fields.update(changes)
     return Node(**fields)

@@ -168,7 +168,7 @@ class Functions:
             return [f"    {together}  # {note}" if note else f"    {together}"]
         short = f"    {', '.join(variables)} = ({holder}[name] for name in PARAMS)"
         is_all = [_key(n) for n in nodes] == [_key(self.graph[p]) for p in self.graph.params]
-        if is_all and not any(notes) and len(short) <= source.WIDTH:
+        if len(nodes) > 1 and is_all and not any(notes) and len(short) <= source.WIDTH:
             return [short]
         lines = []
         for variable, value, own in zip(variables, values, notes, strict=True):

@@ -21,6 +21,7 @@ from .comments import shape_note
 from .containers import NAME_KEEPERS, Attributes
 from .helpers import with_callees
 from .packs import PACK_KEEPERS, pack, unpack
+from .planned.chains import pieces
 from .schedule import schedule_forms
 from .template import helper_name, name
 
@@ -77,6 +78,8 @@ def with_names(header: Header, graphs: Sequence[Graph], named: Graph) -> Header:
             forms.append(form)
     if header.target == "torch" and Attributes(str(graph[p].hint) for p in (*graph.params, *graph.buffers)):
         forms += NAME_KEEPERS
+    if header.level == 2:
+        forms.append(pieces)
     if any(graph[p].op.parts for p in graph.params):
         forms += [pack, unpack] if header.target == "numpy" else PACK_KEEPERS
     names = [helper_name(f) for f in with_callees(forms)] + ["unpacked"]

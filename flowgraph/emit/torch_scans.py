@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def cell_of(node: Node) -> Node | None:
     """The cell that a scan is a whole sequence of, given the scan's node."""
     op: Scan = node.op
-    if op.axis != 1 or op.sequences != 1:
+    if op.axis != 1 or op.sequences != 1 or op.reverse:
         return None
     found = [n for n in op.graph if n.op.name not in ("input", "item")]
     if len(found) != 1 or found[0].op.torch_along is None:
@@ -64,27 +64,28 @@ def write_along(body: TorchBody, node: Node) -> bool:
     rows = body.take(sequences[0])
     for operand in shared:  # the parameters, which the module has
         body.take(operand)
-    if op.reverse:
-        rows = _flipped(rows)
     title = helper_name(form)
     function = body.renamed.get(title, title)
     made = call(function, body.access(layers.calls[cell.name]), rows, *values)
+    target = ", ".join(_name_results(body, op, wanted))
+    body.lines += body.comments.above(node, body.depth)
+    body.lines += source.assign(target, made, depth=body.depth)
+    body.comments.statements[node.name] = f"{target} = {source.text(made)}"
+    return True
+
+
+def _name_results(body: TorchBody, op: Scan, wanted: dict[int, list[Node]]) -> list[str]:
+    """Variables for all h and the last of each state, `_` for what nothing uses."""
     targets = ["_"] * (1 + op.states)
+    count = len(op.gives())
     for place, takers in wanted.items():
         slot = 0 if place < count else 1 + op.last[place - count]
         if targets[slot] == "_":
-            first = takers[0]
             hint = next((n.hint for n in takers if n.hint is not None), None)
-            targets[slot] = body.namer.variable(hint or title_of(body, first))
+            targets[slot] = body.namer.variable(hint or title_of(body, takers[0]))
         for taker in takers:
             body.variables[taker.name] = name(targets[slot])
-    target = ", ".join(targets)
-    body.lines += body.comments.above(node, body.depth)
-    body.lines += source.assign(target, made, depth=body.depth)
-    if op.reverse and targets[0] != "_":
-        body.lines += source.assign(targets[0], _flipped(name(targets[0])), depth=body.depth)
-    body.comments.statements[node.name] = f"{target} = {source.text(made)}"
-    return True
+    return targets
 
 
 def _first(body: TorchBody, operand: str, title: str) -> ast.expr:
@@ -96,8 +97,3 @@ def _first(body: TorchBody, operand: str, title: str) -> ast.expr:
     body.lines += source.assign(variable, value, depth=body.depth)
     body.variables[operand] = name(variable)
     return body.variables[operand]
-
-
-def _flipped(rows: ast.expr) -> ast.expr:
-    """A sequence in the other order."""
-    return ast.Call(ast.Attribute(rows, "flip", ast.Load()), [ast.Constant(1)], [])

@@ -155,6 +155,8 @@ class Op(Declared):
     differentiable: ClassVar[bool] = True
     is_view: ClassVar[bool] = False
     """Whether the result shares the operand's memory, so that writing it twice costs nothing."""
+    shares: ClassVar[bool] = False
+    """Whether numpy's result may lie in the memory of an operand, where it is no rearrangement."""
     example: ClassVar[str] = ""
     """A line of Flow that uses it; made from the signature where empty."""
     bounds: ClassVar[Interval] = ANYTHING

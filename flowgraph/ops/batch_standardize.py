@@ -184,6 +184,7 @@ class OutsideTraining(Op):
     latex = "{x}"
     numpy = outside_training
     torch = outside_training
+    shares = True
     samples = [Sample(real(2, 3), MODE)]
 
     def rule(self, u: Unifier, *types: TensorType) -> Type:

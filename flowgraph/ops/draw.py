@@ -207,6 +207,7 @@ class Dropout(OfEach, Composite):
     formula = "x m / (1 - p), with m = 0 with probability p, else 1; outside training x"
     numpy = dropout
     torch = "F.dropout(x, p, train)"
+    shares = True
     samples = [
         Sample(real(4), MODE, DRAWN_FROM),
         Sample(real(2, 3), MODE, DRAWN_FROM, p=0.25),

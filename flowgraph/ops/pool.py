@@ -116,6 +116,7 @@ class MaxPool(Pool):
 
     formula = "y_c,p = max over k of x_c,(stride p + k - padding)"
     numpy = max_pool
+    shares = True
     samples = [
         Sample(real(2, 5, distinct=True), kernel_size=2),
         Sample(real(1, 6, distinct=True), kernel_size=3, stride=2, padding=1),

@@ -235,7 +235,7 @@ class Expand(Rearrangement):
         return [summed_to(cotangent, xs[0].shape)]
 
 
-def pieces(x, cuts):
+def cut_at(x, cuts):
     """The parts between these places along the last axis, as views."""
     return [x[..., a:b] for a, b in zip((0, *cuts), (*cuts, None), strict=True)]
 

@@ -115,6 +115,14 @@ def wired_csr(weights, sources, wires):
 
 def wired_torch(weights, sources, source, target, count):
     """For every target the sum over its wires of weight times source."""
+    rows = sources.reshape(-1, sources.shape[-1]).T.index_select(0, source)
+    total = rows.new_zeros((count, rows.shape[1]))
+    total = total.index_add(0, target, rows * weights[:, None])
+    return total.T.reshape(*sources.shape[:-1], count)
+
+
+def wired_each_torch(weights, sources, source, target, count):
+    """For every target the sum over its wires of weight times source, every example with its own weights."""
     products = sources[..., source] * weights
     total = products.new_zeros((*products.shape[:-1], count))
     return total.index_add(-1, target, products)
@@ -163,7 +171,7 @@ class Wired(BilinearMap):
 
     def form(self, target: str, types: Sequence[Any]) -> Any:
         if target == "torch":
-            return wired_torch
+            return wired_each_torch if types[0].rank > 1 else wired_torch
         if types[0].rank > 1:
             return wired_each
         return wired_csr if self.engine else wired

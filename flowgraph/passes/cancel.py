@@ -9,7 +9,9 @@ rounds twice: not exact, and closer.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from ..graph import Builder, Graph, Node, closed_like, renamed
@@ -36,7 +38,11 @@ class _Canceller:
         self.out = graph.like()
         self.builder = Builder(self.out, [n.name for n in graph])
         self.new: dict[str, str] = {}
-        self.uses = live_uses(graph)
+
+    @cached_property
+    def uses(self) -> Counter[str]:
+        """How often each value is used by what results need; few graphs are asked."""
+        return live_uses(self.graph)
 
     def run(self) -> Graph:
         for node in self.graph:

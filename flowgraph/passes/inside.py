@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,7 +22,7 @@ class Inside(Pass):
 
     def _within(self, graph: Graph, done: dict[int, Graph]) -> Graph:
         """The graph with the pass run in what its nodes hold; done: by the identity of the graph."""
-        if not any(node.op.subgraphs() for node in graph):
+        if not graph.holds_graphs:
             return graph
         nodes = []
         for node in graph:
@@ -30,5 +31,6 @@ class Inside(Pass):
                 if id(each) not in done:
                     done[id(each)] = self.step.run(self._within(each, done))
             held = [done[id(each)] for each in inner]
-            nodes.append(renamed(node, op=node.op.with_subgraphs(held)) if held else node)
+            is_same = all(map(operator.is_, held, inner))
+            nodes.append(node if is_same else renamed(node, op=node.op.with_subgraphs(held)))
         return rebuild(graph, nodes)

@@ -22,10 +22,17 @@ CALLED = {
     "two layers": "g = scan(gru_cell, x, zeros(2))\nh = scan(rnn_cell, g, zeros(2))\noutput h",
 }
 LOOPED = {
+    "the last c": "h, c = scan(lstm_cell, x, zeros(2), zeros(2))\noutput h, c[-1]",
     "all c": "h, c = scan(lstm_cell, x, zeros(2), zeros(2))\noutput h, c",
-    "more than the cell": "block step(x : [d], h : [n]) -> [n] {\n    k = gru_cell(x, h)\n    return 2 * k\n}\n"
-    "h = scan(step, x, zeros(2))\noutput h",
+    "more than the cell": "block step(x : [d], h : [n]) -> [n] {\n    k = gru_cell(x, h)\n    return 2 * k\n"
+    "}\nh = scan(step, x, zeros(2))\noutput h",
 }
+ENDS = {
+    "last of the states": "h = scan(gru_cell, x[1:], zeros(2))\noutput h[-1]",
+    "both ways": "h = scan(gru_cell, x, zeros(2))\n"
+    "b = flip(scan(gru_cell, flip(x, 0), zeros(2)), 0)\noutput h, b",
+}
+"""Called too; a state at the end is asked for, or the scan begins there."""
 FUNCTIONS = ("torch.lstm(", "torch.gru(", "torch.rnn_tanh")
 
 
@@ -59,14 +66,14 @@ def assert_same(found: list[np.ndarray], want: list[np.ndarray]) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", [*CALLED, *LOOPED])
+@pytest.mark.parametrize("name", [*CALLED, *ENDS, *LOOPED])
 def test_a_scan_gives_what_its_loop_gives(name: str) -> None:
     import torch
 
     x = torch.tensor(np.random.default_rng(0).normal(size=(4, 5, 3)))
-    body = (CALLED | LOOPED)[name]
+    body = (CALLED | ENDS | LOOPED)[name]
     code, model = module(body, 1)
-    assert any(f in code for f in FUNCTIONS) == (name in CALLED)
+    assert any(f in code for f in FUNCTIONS) == (name not in LOOPED)
     assert_same(outcome(model, x), outcome(module(body, 0)[1], x))
 
 

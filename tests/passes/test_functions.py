@@ -1,4 +1,4 @@
-"""What the torch target calls PyTorch's functions for: the same values at all levels, and fewer operations."""
+"""What the torch target calls PyTorch's functions for: the same values at all levels, in fewer operations."""
 
 from __future__ import annotations
 
@@ -144,7 +144,8 @@ def test_tails_of_the_logistic_loss_are_kept_at_level_1() -> None:
 
 def test_a_product_plus_a_vector_is_linear() -> None:
     text = (
-        "input x : [4]\ntarget y : [3]\nparam W : [3, 4] = normal(1)\nparam b : [3] = normal(1)\nparam V : [3, 3] = normal(1)\n"
+        "input x : [4]\ntarget y : [3]\nparam W : [3, 4] = normal(1)\n"
+        "param b : [3] = normal(1)\nparam V : [3, 3] = normal(1)\n"
         "h = tanh(b + x @ W.T)\nz = h @ V.T + 1\nr = h @ V + b\noutput z, r\nloss mse(z, y)\n"
     )
     code = module(text, 1)[0]
@@ -180,7 +181,8 @@ def test_a_choice_of_one_and_zero_is_a_cast() -> None:
 def attending(more: str = "") -> str:
     return (
         "size T\ninput x : [T, 8]\n"
-        f"block turn(u : [t, d]) -> [t, d] {{\n    q = rotary(linear(u, d){more})\n    k = rotary(linear(u, d){more})\n"
+        f"block turn(u : [t, d]) -> [t, d] {{\n    q = rotary(linear(u, d){more})\n"
+        f"    k = rotary(linear(u, d){more})\n"
         "    return attention(q, k, u)\n}\n"
         "repeat 3 as h {\n    x2 = turn(u)\n    u = u + x2\n}\n"
     ).replace("repeat 3", "u = x\nrepeat 3")

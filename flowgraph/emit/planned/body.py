@@ -22,11 +22,13 @@ from ..body import Body
 from ..comments import shape_note, suggestion
 from ..numpy_body import NumpyBody
 from ..template import attribute, call, instantiate, name, sum_of
+from .chains import Chain
 from .homes import Fresh, Home, Number, Plan, Steps, View
 from .kernels import POSITIONAL, bound_call, copy_into, kernel
 from .phases import Phase
 from .products import Products
 from .rooms import Room
+from .runs import Run
 from .storage import as_view
 
 DTYPES = {"int": "np.int64", "class": "np.int64", "bool": "bool"}
@@ -61,6 +63,8 @@ class PlannedBody(NumpyBody):
         self.titles: dict[str, str] = {}
         self._bound: set[str] = set()
         self._products = Products(self)
+        self._chain: Run | None = None
+        self.parts: list[str] = []
         self.functions: dict[str, str] = {}
         self._taken: set[str] = set()
         return self
@@ -72,9 +76,11 @@ class PlannedBody(NumpyBody):
         self.losses = list(losses)
         self.value, self.wanted = self.namer.variable("value"), "loss"
 
-    def write_plan(self, gradients: dict[str, ast.expr], wanted: Iterable[str]) -> None:
+    def write_plan(
+        self, gradients: dict[str, ast.expr], wanted: Iterable[str], chains: Sequence[Chain] = ()
+    ) -> None:
         """Write all phases. gradients: where the gradient of each parameter lies, by its node. wanted: all
-        results."""
+        results. chains: runs to be made piece by piece."""
         super().plan([*wanted, *self.plan_.gradients])
         for title in FUNCTIONS:  # those that the diagram leaves free are called by their own names
             if self.namer.variable(title) != title:
@@ -91,10 +97,16 @@ class PlannedBody(NumpyBody):
         for node_name in self.titles:
             self._bind_place(node_name)
         asked = [n for n in self.plan_.order if self.plan_.phase[n.name] == Phase.LOSS]
+        starts = {chain.nodes[0]: chain for chain in chains}
         for node in self.plan_.order:
+            if node.name in starts:
+                self._chain = Run(self, starts[node.name])
             if asked and node is asked[0]:
                 self.phases[Phase.STEP] += self._start_of_loss()
             self._write_node(node)
+            if self._chain is not None and node.name == self._chain.last:
+                self._chain.close()
+                self._chain = None
             if asked and node is asked[-1]:
                 self._within(Phase.LOSS, self._value_of_loss)
         if self.losses and not asked:
@@ -309,13 +321,16 @@ class PlannedBody(NumpyBody):
     def _say(self, node: Node, value: ast.expr) -> None:
         """Note the formula of a value, for the comment above its gradient."""
         self.comments.statements[node.name] = f"{self.titles[node.name]} = {source.text(value)}"
-        self.lines += self.comments.above(node, self.depth)
+        inside = self._chain is not None and self._chain.is_open
+        self.lines += self.comments.above(node, self.depth + inside)
 
     def _statements(self, statements: Iterable[ast.expr]) -> None:
         for statement in statements:
             if self.depth > self._setup_depth:
                 statement = bound_call(statement, self._function)
-            self.lines += source.expression(statement, depth=self.depth)
+            if self._chain is not None:
+                statement = self._chain.of_pieces(statement)
+            self.lines += source.expression(statement, depth=self.depth + (self._chain is not None))
 
     def _function(self, title: str) -> str:
         """The variable of a function of numpy."""

@@ -144,6 +144,8 @@ def copy_into(value: ast.expr, out: ast.expr) -> ast.expr:
 
 POSITIONAL = {"dot": 2, "copyto": 2}
 """The operands before `out` of functions that are no ufuncs, where a call takes it by place."""
+BY_NAME = ("maximum", "minimum")
+"""Ufuncs that numpy wants `out` given to by its name, lest it be taken for one more operand."""
 
 
 def bound_call(statement: ast.expr, name_of: Callable[[str], str]) -> ast.expr:
@@ -161,7 +163,10 @@ def bound_call(statement: ast.expr, name_of: Callable[[str], str]) -> ast.expr:
     outs = [k.value for k in statement.keywords if k.arg == "out"]
     if count != len(statement.args) or len(outs) != len(statement.keywords):
         return statement
-    return ast.Call(ast.Name(name_of(title), ast.Load()), [*statement.args, *outs], [])
+    called = ast.Name(name_of(title), ast.Load())
+    if title in BY_NAME:
+        return ast.Call(called, statement.args, statement.keywords)
+    return ast.Call(called, [*statement.args, *outs], [])
 
 
 __all__ = ["Kernel", "attribute", "bound_call", "copy_into", "kernel"]

@@ -132,7 +132,7 @@ class _Planner:
         while stack:
             for user in self.users[stack.pop()]:
                 found.add(user)
-                if isinstance(self.homes[user], View):
+                if isinstance(self.homes[user], View) or self._shares(self.graph[user]):
                     stack.append(user)
         return found
 
@@ -255,17 +255,17 @@ class _Planner:
         """The values that have an array of their own, with the time in which it is needed."""
         first: dict[str, int] = {}
         last: dict[str, int] = {}
+        owners: dict[str, Sequence[str]] = {}
         for node in self.order:
-            owner = self._owner(node.name)
-            if owner is None:
-                continue
-            first[owner] = min(first.get(owner, FOREVER), self.place[node.name])
+            owners[node.name] = self._owners(node, owners)
             until = max([self.place[node.name], *map(self._reads_at, self.users[node.name])])
             if self._outlives(node.name):
                 until = FOREVER
-            if self.constant_parts(node):
-                first[owner], until = 0, FOREVER
-            last[owner] = max(last.get(owner, 0), until)
+            for owner in owners[node.name]:
+                first[owner] = min(first.get(owner, FOREVER), self.place[node.name])
+                last[owner] = max(last.get(owner, 0), until)
+                if self.constant_parts(node):
+                    first[owner], last[owner] = 0, FOREVER
         return {
             owner: Tenant(
                 owner, self.graph[owner].type.elem.kind, tuple(map(_dim, self.graph[owner].type.shape)),
@@ -281,18 +281,30 @@ class _Planner:
             return max(i for i, node in enumerate(self.order) if self.phase[node.name] == Phase.LOSS)
         return self.place[user]
 
-    def _owner(self, node: str) -> str | None:
-        """The value in whose array this one lies."""
+    def _owners(self, node: Node, known: Mapping[str, Sequence[str]]) -> Sequence[str]:
+        """The values in whose arrays this one lies, or may. known: those of its operands."""
+        home = self.homes[node.name]
+        if isinstance(home, View):
+            return known[home.of]
+        if isinstance(home, Home):
+            owner = node.name
+            while within := self._within_of(owner):
+                owner = within
+            return [owner]
+        if not node.operands or not self._shares(node):
+            return []
+        return list(dict.fromkeys(owner for operand in node.operands for owner in known[operand]))
+
+    def _within_of(self, node: str) -> str:
         home = self.homes[node]
-        while not isinstance(home, Home) or home.within:
-            if isinstance(home, View):
-                node = home.of
-            elif isinstance(home, Home):
-                node = home.within
-            else:
-                return None
-            home = self.homes[node]
-        return node
+        assert isinstance(home, Home)
+        return home.within
+
+    def _shares(self, node: Node) -> bool:
+        """Whether a value that is made anew each time may lie in the memory of an operand."""
+        of_several = not isinstance(node.type, TensorType) or node.op.name == "item"
+        of_a_graph = isinstance(node.op, Scan) or bool(node.op.subgraphs())
+        return of_several or of_a_graph or node.op.shares or isinstance(self._form(node), ast.Name)
 
     def _outlives(self, node: str) -> bool:
         """Whether a value is computed less often than it is read, or read by the caller."""

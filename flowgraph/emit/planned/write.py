@@ -18,6 +18,7 @@ from ..modes import Modes, bind_modes
 from ..module import Header, bind_size_lines, size_source, takes
 from ..template import name
 from .body import PlannedBody
+from .chains import Chain, find_chains
 from .forward import write_forward
 from .methods import Written
 from .phases import INFERENCE, TRAINING
@@ -82,9 +83,8 @@ def planned_trainer(graph: Graph, body: PlannedBody, module: Module) -> tuple[li
         body.setup += ["        train = self._train"]
     losses = [r.node for r in graph.results_of("loss")]
     body.write_losses(losses)
-    body.write_plan(
-        {p: storage.place(p, g) for p in graph.params if p not in last}, [r.node for r in graph.results]
-    )
+    places = {p: storage.place(p, g) for p in graph.params if p not in last}
+    body.write_plan(places, [r.node for r in graph.results], _chains(graph, plan, module))
     finish = _finish(graph, body, storage, g)
     _bind_functions(body)
     held = {w: "self._w", g: "self._g"}
@@ -122,7 +122,7 @@ def planned_forward(
     if module.modes.has_mode:
         body.setup += ["        train = False"]
     outputs = [r.node for r in graph.results_of("output")]
-    body.write_plan({}, outputs)
+    body.write_plan({}, outputs, _chains(graph, plan, module))
     _bind_functions(body)
     if graph.params:
         body.setup[:0] = [f"        {w} = self._w"]
@@ -132,6 +132,10 @@ def planned_forward(
     made = _written(graph, body, storage, list(graph.inputs), module, start, [], result)
     lines = write_forward(graph, module.modes, made, body.target.real)
     return lines, [] if same else storage.lines()
+
+
+def _chains(graph: Graph, plan: Plan, module: Module) -> list[Chain]:
+    return [] if "blocks" in module.header.without else find_chains(plan, _nominal(graph))
 
 
 def _bind_functions(body: PlannedBody) -> None:

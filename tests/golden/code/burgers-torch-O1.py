@@ -51,7 +51,7 @@ class Burgers(nn.Module):
         residual = u_t + u * u_x - 0.1 * u_xx
         equation = in_equation * residual**2
         edge = in_known * (u - known) ** 2
-        return batch_mean(equation) + batch_mean(edge)
+        return batch_mean(equation + edge)
 
 
 class BurgersLoss(nn.Module):

@@ -31,7 +31,7 @@ class Contractive(nn.Module):
         reconstruction = torch.sum((r - x) ** 2, dim=-1)  # (N,)
         h_dot = v @ self.W.T * (h * (1 - h))  # (N, 6)
         contraction = 0.5 * torch.sum(h_dot**2, dim=-1)  # (N,)
-        return batch_mean(reconstruction) + batch_mean(contraction)
+        return batch_mean(reconstruction + contraction)
 
 
 class ContractiveLoss(nn.Module):

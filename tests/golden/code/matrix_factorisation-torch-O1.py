@@ -40,9 +40,7 @@ class MatrixFactorisation(nn.Module):
         score = torch.sum(u * s, dim=-1) + self.user_bias[user] + self.song_bias[song]
         mul = 0.5 * plays
         penalty = 0.01 * (torch.sum(u * u, dim=-1) + torch.sum(s * s, dim=-1))
-        return batch_mean((1 + mul) * F.softplus(score) - mul * score) + batch_mean(
-            penalty
-        )
+        return batch_mean((1 + mul) * F.softplus(score) - mul * score + penalty)
 
     def metrics(self, user, song, plays):
         """Return the mean of each metric."""

@@ -39,7 +39,7 @@ class OneHotError(nn.Module):
         epsilon_r = f_r - y
         L_p = torch.sum(epsilon_p * z_p, dim=-1)  # (N,)
         L_r = torch.sum(epsilon_r * epsilon_r, dim=-1) / 2
-        return batch_mean(L_p) + batch_mean(L_r)
+        return batch_mean(L_p + L_r)
 
 
 class OneHotErrorLoss(nn.Module):

@@ -29,7 +29,7 @@ class Word2vec(nn.Module):
         # (N, 5)
         drawn_squeeze = torch.squeeze(self.around(noise) @ vector_[..., None], dim=-1)
         drawn = torch.sum(F.softplus(drawn_squeeze), dim=-1)  # (N,)
-        return batch_mean(pair) + batch_mean(drawn)
+        return batch_mean(pair + drawn)
 
 
 class Word2vecLoss(nn.Module):

@@ -83,10 +83,8 @@ class Vae(nn.Module):
         reader = self.reader(mu.detach())  # (N, 10)
         reconstruction = cost  # (N,)
         divergence = distance
-        return (
-            batch_mean(reconstruction)
-            + batch_mean(divergence)
-            + F.cross_entropy(reader, y, reduction="mean" if y.shape[0] else "sum")
+        return batch_mean(reconstruction + divergence) + F.cross_entropy(
+            reader, y, reduction="mean" if y.shape[0] else "sum"
         )
 
     def metrics(self, x, y):
