@@ -120,7 +120,7 @@ def measure(workload: Workload, rounds: int, threads: int, seconds: float) -> Co
         for name, worker in workers.items():
             worker.check(CHECKED_STEPS, str(folder / f"{name}.npz"))
         notes = disagreements(workers, folder, TOLERANCE[dtype])
-        found = take_turns(workers, "train", rounds, count=workload.steps, seconds=seconds)
+        found = take_turns(workers, "train", rounds, seconds=seconds)
     times: dict[str, Measured | str] = {name: found.get(name, SAME) for name in texts}
     made = (
         planned_peak(diagram, dtype, batch, ()),

@@ -1,4 +1,4 @@
-"""What the tests of -O2 share: examples at sizes that are quick, batches for them, and the same training twice."""
+"""What the tests of -O2 share: examples at sizes that are quick, and the same training twice."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from flowgraph.emit.planned.homes import Plan
 from flowgraph.emit.planned.phases import Phase
 from flowgraph.emit.planned.rooms import Tenant
 from flowgraph.graph import Node
+from flowgraph.lower.program import DEFAULT_TRAINING
 from flowgraph.types import Dim
 
 SMALL: dict[str, dict[str, int]] = {
@@ -62,10 +63,18 @@ def can_train(diagram: Diagram) -> bool:
     return bool(diagram.graph.results_of("loss") and diagram.graph.params)
 
 
-@functools.lru_cache(maxsize=64)
-def emitted(diagram: Diagram, level: int, without: Collection[str] = (), dtype: str = "float64") -> Module:
-    """The executed module."""
-    return execute(diagram.compile(level=level, dtype=dtype, without=without))
+@functools.lru_cache(maxsize=128)
+def emitted(
+    diagram: Diagram,
+    level: int,
+    without: tuple[str, ...] = (),
+    *,
+    dtype: str = "float64",
+    plain: bool = False,
+) -> Module:
+    """The executed module. plain: trained by `sgd()` and not as the diagram says."""
+    training = DEFAULT_TRAINING if plain else None
+    return execute(diagram.compile(level=level, dtype=dtype, without=without, training=training))
 
 
 def batch(diagram: Diagram, count: int, seed: int = 0, *, size: int = SIZE, targets: bool = True) -> Arrays:

@@ -46,7 +46,8 @@ def find_layers(graph: Graph, *, sequences: bool, dtype: Sequence[ast.keyword] =
         path = _path(graph, node)
         if path is not None:
             paths[node.name] = path
-    chains = _chains(graph, paths) if sequences else []
+    under = below(graph)
+    chains = _chains(graph, paths, under) if sequences else []
     inside = {name for chain in chains for name in chain}
     for node in graph:
         if node.name not in paths:
@@ -70,7 +71,7 @@ def find_layers(graph: Graph, *, sequences: bool, dtype: Sequence[ast.keyword] =
             _add_step(graph, node, found)
     for head, parts in tree.items():
         whole = parts.pop("", None)
-        if whole is None and not any("." in rest for rest in parts) and _are_keys(graph, head):
+        if whole is None and not any("." in rest for rest in parts) and _are_keys(graph, under.get(head, ())):
             found.modules[head] = _nested(parts)
             continue
         if whole is None:
@@ -149,10 +150,19 @@ def is_key(part: str) -> bool:
     return part not in MODULE_DICT and not iskeyword(part)
 
 
-def _are_keys(graph: Graph, head: str) -> bool:
-    """Whether all that lies below a name can be in an nn.ModuleDict."""
-    names = (str(graph[p].hint).split(".") for p in (*graph.params, *graph.buffers))
-    return all(is_key(name[1]) for name in names if name[0] == head and len(name) > 1)
+def below(graph: Graph) -> dict[str, list[str]]:
+    """The params, and then the buffers, below every dotted name that there is something below."""
+    found: dict[str, list[str]] = {}
+    for node in (*graph.params, *graph.buffers):
+        parts = str(graph[node].hint).split(".")
+        for count in range(1, len(parts)):
+            found.setdefault(".".join(parts[:count]), []).append(node)
+    return found
+
+
+def _are_keys(graph: Graph, own: Sequence[str]) -> bool:
+    """Whether all that lies below a name, and what lies below that, can be in an nn.ModuleDict."""
+    return all(is_key(str(graph[p].hint).split(".")[1]) for p in own)
 
 
 def _nested(parts: dict[str, ast.expr]) -> ast.expr:
@@ -160,7 +170,7 @@ def _nested(parts: dict[str, ast.expr]) -> ast.expr:
     return call("nn.ModuleDict", ast.Dict(keys, list(parts.values())))
 
 
-def _chains(graph: Graph, paths: dict[str, str]) -> list[list[str]]:
+def _chains(graph: Graph, paths: dict[str, str], under: dict[str, list[str]]) -> list[list[str]]:
     """Runs of nodes that only feed each other and end in a named node: an nn.Sequential each.
 
     Two steps at least, one of them a layer; the layers' paths lie under the last node's name.
@@ -179,15 +189,16 @@ def _chains(graph: Graph, paths: dict[str, str]) -> list[list[str]]:
         ):
             chain.append(node.name)
             node = graph[node.operands[0]]
-        if len(chain) > 1 and any(n in paths for n in chain) and _owns_all(graph, chain, last.hint):
+        params = [p for p in under.get(last.hint, ()) if graph[p].op.name == "param"]
+        if len(chain) > 1 and any(n in paths for n in chain) and _owns_all(graph, chain, params):
             chains.append(chain[::-1])
     return chains
 
 
-def _owns_all(graph: Graph, chain: list[str], owner: str) -> bool:
+def _owns_all(graph: Graph, chain: list[str], params: Sequence[str]) -> bool:
     """Whether every parameter under the owner's name is the chain's: another statement may share it."""
     own = {o for name in chain for o in graph[name].operands}
-    return all(p in own for p in graph.params if str(graph[p].hint).startswith(f"{owner}."))
+    return own.issuperset(params)
 
 
 def _is_step(graph: Graph, node: Node, paths: dict[str, str], owner: str) -> bool:

@@ -33,9 +33,18 @@ class Modules:
     classes: dict[str, str] = field(default_factory=dict)
     graphs: dict[str, Graph] = field(default_factory=dict)
 
+    texts: dict[int, tuple[Graph, str]] = field(default_factory=dict)
+    """Of graphs by identity."""
+
     def class_of(self, node: Node) -> str:
         """The class that the module of a call or loop is of."""
-        return self.classes[print_graph(node.op.graph)]
+        return self.classes[self.text(node.op.graph)]
+
+    def text(self, graph: Graph) -> str:
+        """The text of a graph, which is asked for several times."""
+        if id(graph) not in self.texts:
+            self.texts[id(graph)] = graph, print_graph(graph)  # who keeps the graph keeps its identity
+        return self.texts[id(graph)][1]
 
 
 class CannotHold(Exception):
@@ -59,7 +68,7 @@ def with_modules(graph: Graph, modules: Modules) -> Graph:
             out.add(node)
             continue
         made = _owning(graph, node, modules)
-        text = print_graph(made.op.graph)
+        text = modules.text(made.op.graph)
         if paths.setdefault(node.op.path, text) != text or not node.op.path:
             raise CannotHold
         out.add(made)
@@ -83,7 +92,7 @@ def _owning(graph: Graph, node: Node, modules: Modules) -> Node:
         else:
             kept.append(slots[0])
     held = with_modules(_with_params(inner, own, modules.reserved), modules)
-    text = print_graph(held)
+    text = modules.text(held)
     if text not in modules.classes:
         title = class_name(f"{held.name}_round" if node.op.name == "loop" else held.name)
         modules.classes[text] = modules.names.unique(title, apart="")

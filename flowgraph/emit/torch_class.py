@@ -20,7 +20,7 @@ from ..types import TensorType
 from . import source
 from .body import Body, Target, declared_form
 from .containers import NAME_KEEPERS, Attributes, Containers, access, keep_names, module_lines
-from .layers import Layers, find_layers
+from .layers import Layers, below, find_layers
 from .module import (
     Header,
     arguments,
@@ -66,6 +66,7 @@ class ClassWriter:
         """What makes an array of the module's dtype, where that is not PyTorch's default."""
         self.layers: Layers = find_layers(graph, sequences=header.level > 0, dtype=self.dtype)
         self.attributes = Attributes(str(graph[p].hint) for p in (*graph.params, *graph.buffers))
+        self.below, self.order = below(graph), {p: i for i, p in enumerate(graph.params)}
         self._add_submodules()
         called = partial(self._call, self.layers)
         self.target = Target(
@@ -92,9 +93,7 @@ class ClassWriter:
             else:
                 self.layers.calls[node.name] = node.op.path
             self.layers.modules[node.op.path] = made
-            own = (*self.graph.params, *self.graph.buffers)
-            below = [p for p in own if str(self.graph[p].hint).startswith(f"{node.op.path}.")]
-            self.layers.covered.update(below)
+            self.layers.covered.update(self.below.get(node.op.path, ()))
 
     def lines(self) -> list[str]:
         """The class."""
@@ -166,8 +165,7 @@ class ClassWriter:
 
     def _place(self, module: str) -> int:
         """Which parameter a module's first is: modules stand in the order of the statements."""
-        hints = (str(self.graph[p].hint) for p in self.graph.params)
-        return next((i for i, hint in enumerate(hints) if hint.startswith(f"{module}.")), 0)
+        return next((self.order[p] for p in self.below.get(module, ()) if p in self.order), 0)
 
     def _parameter(self, node: Node) -> list[str]:
         shape = shape_arguments(self.graph, node.type)

@@ -16,8 +16,8 @@ from .module import Header, doc_lines
 from .schedule import rate_lines
 from .template import attribute, call, literal, name
 
-FUSED = ("SGD", "Adam", "AdamW")
-"""Optimizers that PyTorch can run as one function, on every device that it trains on."""
+FUSED = ("Adam", "AdamW")
+"""Optimizers that PyTorch can run as one function, on every device that it trains on and under FSDP."""
 
 
 def write_optimizer(header: Header) -> list[str]:

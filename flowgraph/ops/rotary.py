@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -164,9 +163,17 @@ class RotarySin(Turns):
     torch = rotary_sin_torch
 
 
+def swap_halves_torch(x):
+    """The two halves of the last axis in the other order."""
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([b, a], dim=-1)
+
+
 class SwapHalves(LinearMap):
     """The two halves of the last axis in the other order."""
 
+    numpy = "np.roll(x, x.shape[-1] // 2, axis=-1)"
+    torch = swap_halves_torch
     samples = [Sample(real(4)), Sample(real(2, 3, 2))]
     bad_samples = [Sample(real(3))]
 
@@ -176,11 +183,6 @@ class SwapHalves(LinearMap):
             said = f"is {describe(u.tensor(x))}"
             raise Mismatch("halves of an odd size", blame=[(0, said)], help="the last size must be even")
         return x
-
-    def form(self, target: str, types: Sequence[Any]) -> str:
-        half = Dim.of(types[0].shape[-1]).divide(2)
-        size = "x.shape[-1] // 2" if half is None or half.value is None else half.value
-        return f"np.roll(x, {size}, axis=-1)" if target == "numpy" else f"x.roll({size}, dims=-1)"
 
     def transpose(self, cotangent: Value, *xs: Value) -> list[Value | None]:
         return [fn.swap_halves(cotangent)]

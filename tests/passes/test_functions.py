@@ -233,7 +233,7 @@ def test_the_optimizer_of_level_2_takes_the_same_steps(optimiser: str) -> None:
         code, space, model = module(TRAINED.format(optimiser), level)
         loss_module, made = space["DiagramLoss"](model), space["make_optimizer"](model)
         losses.append([float(space["train_step"](loss_module, made, *given)) for _ in range(5)])
-        assert ("fused=True" in code) == (level == 2)
+        assert ("fused=True" in code) == (level == 2 and "adam" in optimiser)
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-12)
 
 
