@@ -37,7 +37,7 @@ def read_edges(
 
 
 def check_sparse(library: str, target: str) -> None:
-    """Raise FlowError (E0605) where lists of wires cannot be computed by a library, ValueError for no such."""
+    """Raise FlowError (E0605) where scipy is asked for and missing, ValueError for any other library."""
     if library not in ("", "scipy") or (library and target != "numpy"):
         raise ValueError(f"no library {library!r} for lists of wires in {target}")
     if library and find_spec(library) is None:

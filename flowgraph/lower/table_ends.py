@@ -166,10 +166,14 @@ class TableEnds:
 
     def _cell(self, match: re.Match[str], group: Group, row: int) -> int:
         """The place of a circle in its layer. Raises _Told."""
-        name, index = shorten(match[1]), match[2]
+        index = match[2]
+        cell = 0 if index is None else int(index)
+        if group.size is None and index is None:
+            return 0
+        if group.size is not None and index is not None and -group.size <= cell < group.size:
+            return cell % group.size
+        name = shorten(match[1])
         if group.size is None:
-            if index is None:
-                return 0
             what = "circle" if group.symbol.kind == "node" else "number"
             raise self._wrong(
                 row, "E0305", f"`{name}` is a single {what} and has no parts", f"write `{name}` alone"
@@ -177,11 +181,8 @@ class TableEnds:
         if index is None:
             cure = f"name one of them, from `{name}[0]` to `{name}[{group.size - 1}]`"
             raise self._wrong(row, "E0503", f"`{name}` is a layer of {group.size}, not one circle", cure)
-        cell = int(index)
-        if not -group.size <= cell < group.size:
-            cure = f"indices go from 0 to {group.size - 1}; negative ones count from the end"
-            raise self._wrong(row, "E0305", f"`{name}` has no circle {cell}: it has {group.size}", cure)
-        return cell % group.size
+        cure = f"indices go from 0 to {group.size - 1}; negative ones count from the end"
+        raise self._wrong(row, "E0305", f"`{name}` has no circle {cell}: it has {group.size}", cure)
 
     def _no_circle(self, name: str, symbol: Symbol, row: int) -> _Told:
         what = f"`{shorten(name)}` is {article(symbol.kind)}, not a node"

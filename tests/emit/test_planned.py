@@ -1,4 +1,4 @@
-"""`class Trainer` of -O2: the steps of -O1, whatever the diagram, the optimiser, the batch and what is given."""
+"""`class Trainer` of -O2: the steps of -O1, whatever the diagram, the optimiser, and what is given."""
 
 from __future__ import annotations
 
@@ -10,13 +10,22 @@ from typing import Any
 import numpy as np
 import pytest
 from planned import (
-    LARGE, assert_trains_alike, batch, close, emitted, held, same_held, small, trainable,
+    LARGE,
+    assert_trains_alike,
+    batch,
+    close,
+    emitted,
+    held,
+    same_held,
+    small,
+    trainable,
 )  # fmt: skip
 from programs import random_program
 from running import ROOT, execute
 from sketches import sketch_text
 
 from flowgraph.diagram import Diagram, loads
+from flowgraph.errors import FlowError
 
 DOUBTFUL = {"tolerance": 1e-10}
 """Where an optimiser divides by a root of squared gradients, it magnifies the rounding of small ones."""
@@ -67,7 +76,7 @@ def test_random_drawings_are_trained_alike() -> None:
         if "Trainer" in emitted(diagram, 1):
             found += 1
             alike(diagram, counts=(5, 1, 7, 5))
-    assert found > 5
+    assert found > 2
 
 
 @pytest.mark.slow
@@ -103,7 +112,7 @@ STATEMENTS = [
     "sgd(lr=0.1), clip=0.05",
     "sgd(lr=0.1, momentum=0.5), clip=1000",
     'adamw(lr=0.01), freeze="h.*"',
-    'sgd(lr=0.1), freeze="h.linear.weight, z.bias", clip=0.1',
+    'sgd(lr=0.1), freeze="h.linear.weight, z.linear.bias", clip=0.1',
     'adam(lr=0.1, weight_decay=0.1), freeze="z.linear.bias", clip=0.1',
     'sgd(lr=0.1), freeze="z.linear.bias"',
 ]
@@ -369,22 +378,100 @@ def test_results_are_identical_from_run_to_run() -> None:
 # ---------------------------------------------------------------------------------------
 # Names
 
-OURS = (
-    "w g loss_ value batch begin compute part whole rate rows batches losses per_epoch epoch i k n N log_ steps_ "
-    "epochs_ views views_of_forward self_ np_ room room_2 half one two three zero c sizes found tables flat name "
-    "view arrays scratch kinds piece pieces frozen_ lr t m v m_hat v_hat beta1 eps norm clip order state kind a "
-    "slice range_ divmod_ add multiply dot copyto maximum subtract exp h_T d_h ones share nonlocal_ fan_uniform "
-    "batch_mean softmax cross_entropy plan_for _t"
-).split()
+OURS = [
+    "next",
+    "iter",
+    "range",
+    "divmod",
+    "id",
+    "list",
+    "print",
+    "type",
+    "dict",
+    "sum",
+    "zip",
+    "w",
+    "g",
+    "value",
+    "batch",
+    "begin",
+    "compute",
+    "part",
+    "whole",
+    "rate",
+    "rows",
+    "batches",
+    "losses",
+    "per_epoch",
+    "epoch",
+    "i",
+    "k",
+    "n",
+    "N",
+    "views",
+    "views_of_forward",
+    "self_",
+    "np_",
+    "room",
+    "room_2",
+    "one",
+    "two",
+    "three",
+    "zero",
+    "c",
+    "sizes",
+    "found",
+    "tables",
+    "flat",
+    "name",
+    "view",
+    "arrays",
+    "scratch",
+    "kinds",
+    "piece",
+    "pieces",
+    "lr",
+    "t",
+    "m",
+    "v",
+    "m_hat",
+    "v_hat",
+    "beta1",
+    "eps",
+    "norm",
+    "clip",
+    "order",
+    "state",
+    "kind",
+    "a",
+    "slice",
+    "add",
+    "multiply",
+    "dot",
+    "copyto",
+    "maximum",
+    "subtract",
+    "exp",
+    "h_T",
+    "d_h",
+    "ones",
+    "share",
+    "fan_uniform",
+    "batch_mean",
+    "softmax",
+    "cross_entropy",
+    "plan_for",
+    "wanted",
+    "result",
+]
 
 
 def test_inputs_may_have_the_names_of_our_variables() -> None:
-    names = [n for n in OURS if not n.startswith("_")]
-    statements = [s.replace("h.*", "{f}").replace("h.linear.weight, z.bias", "{f}") for s in STATEMENTS]
-    statements = [s for s in statements if "z.linear" not in s]
+    statements = [s.replace("h.*", "{f}") for s in STATEMENTS if "z.linear" not in s]
+    found = 0
     for seed in range(40):
         rng = random.Random(seed)
-        a, b, c, y, u, matrix, bias, h, z = rng.sample(names, 9)
+        a, b, c, y, u, matrix, bias, h, z = rng.sample(OURS, 9)
         text = f"""
 input {a} : [3], {b}, {c} : class(2)
 target {y} : class(2), {u}
@@ -394,11 +481,16 @@ param {bias} : [4] = 0.1
 {z} = linear({h}, 2)
 loss cross_entropy({z} + one_hot({c}, 2), {y}) + mse(sum({h}), {u})
 """
-        diagram = network(rng.choice(statements).format(f=matrix), text)
+        try:
+            diagram = network(rng.choice(statements).format(f=matrix), text)
+        except FlowError:  # some names are kept from users, and that is said
+            continue
+        found += 1
         alike(diagram, counts=(4, 4), **DOUBTFUL)
         first, data = emitted(diagram, 1)["init"](0), batch(diagram, 5)
         runs = [emitted(diagram, level)["Trainer"](first).run(**data, steps=4) for level in (2, 1)]
         close(runs[0], runs[1], text, 1e-10)
+    assert found > 20
 
 
 def test_one_trained_number_without_data_is_trained() -> None:

@@ -24,7 +24,7 @@ from ..numpy_body import NumpyBody
 from ..template import attribute, call, instantiate, name, sum_of
 from .chains import Chain
 from .homes import Fresh, Home, Number, Plan, Steps, View
-from .kernels import POSITIONAL, bound_call, copy_into, kernel
+from .kernels import POSITIONAL, Put, bound_call, copy_into, kernel
 from .phases import Phase
 from .products import Products
 from .rooms import Room
@@ -38,6 +38,10 @@ WORDS = {"0": "zero", "1": "one", "2": "two", "3": "three", "0.5": "half", "np.i
 
 FUNCTIONS = sorted({t for t in dir(np) if isinstance(getattr(np, t), np.ufunc)} | POSITIONAL.keys())
 """Functions of numpy that statements call by variables."""
+
+
+SHORT, LONG = 40, 64
+"""So long may a view be that stands in the views taken of it: in several of them, and in one."""
 
 
 class PlannedBody(NumpyBody):
@@ -220,7 +224,9 @@ class PlannedBody(NumpyBody):
         users = self.plan_.users[node.name]
         value = self._expression(node) if node.op.name != "identity" else self.take(home.of)
         shown = all(isinstance(self.plan_.homes[u], View) or self._needs_no_copy(u, node.name) for u in users)
-        if (shown and node.name not in self._wanted()) or node.op.name == "identity":
+        room = SHORT if len(users) > 1 else LONG
+        brief = shown and node.name not in self._wanted() and len(source.text(value)) <= room
+        if brief or node.op.name == "identity":
             self.variables[node.name] = (
                 value  # nothing computes with it: views of it are views of its operand
             )
@@ -316,7 +322,7 @@ class PlannedBody(NumpyBody):
         """A declared form with `out` in it."""
         operands = [self.variables[o] for o in node.operands]
         made = instantiate(node.op, text, operands, "np", self.target.real, self._sizes, self.renamed)
-        return _Put(out).visit(made)
+        return Put(out).visit(made)
 
     def _say(self, node: Node, value: ast.expr) -> None:
         """Note the formula of a value, for the comment above its gradient."""
@@ -388,13 +394,3 @@ class PlannedBody(NumpyBody):
                 self.setup += source.expression(copied, depth=self._setup_depth)
             else:
                 self._statements([copied])
-
-
-class _Put(ast.NodeTransformer):
-    """Puts an array in the place of `out`."""
-
-    def __init__(self, out: ast.expr) -> None:
-        self.out = out
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self.out if node.id == "out" else node

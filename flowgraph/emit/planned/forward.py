@@ -40,7 +40,7 @@ def write_forward(graph: Graph, modes: Modes, made: Written, real: str) -> list[
             *take,
         ],
         plan_for(made, local),
-        plan(made, local, rng, whole=True),
+        plan(made, rng, whole=True),
     ]
     about = "It works in arrays that are made once for batches of a size."
     head = ["class Forward:", *doc_lines(doc, depth=1)]

@@ -169,4 +169,14 @@ def bound_call(statement: ast.expr, name_of: Callable[[str], str]) -> ast.expr:
     return ast.Call(called, [*statement.args, *outs], [])
 
 
-__all__ = ["Kernel", "attribute", "bound_call", "copy_into", "kernel"]
+class Put(ast.NodeTransformer):
+    """Puts an array in the place of `out`."""
+
+    def __init__(self, out: ast.expr) -> None:
+        self.out = out
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.out if node.id == "out" else node
+
+
+__all__ = ["Kernel", "Put", "attribute", "bound_call", "copy_into", "kernel"]

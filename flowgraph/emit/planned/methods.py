@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ...naming import CODE_NAMES, Namer
 from .. import source
 from .body import PlannedBody
 from .phases import Phase
@@ -25,7 +26,8 @@ class Written:
     inputs: the arguments, by name. convert: lines that make arrays of them, and refuse labels out of range.
     sizes: of the variables of symbolic sizes the expressions of the inputs that give them. checks: lines that
     hold them against what the diagram requires. start: lines at the start of what is done in every step, and
-    finish: at its end. result: what that returns. overflows: whether exp may overflow, as it does in a
+    finish: at its end. result: what that returns. mode: what says whether a
+    step trains, if anything asks. overflows: whether exp may overflow, as it does in a
     sigmoid of large numbers. scaled: whether gradients come out times the learning rate. blocks: whether an
     update goes through large arrays piece by piece.
     """
@@ -39,6 +41,7 @@ class Written:
     start: Sequence[str]
     finish: Sequence[str]
     result: str
+    mode: str = ""
     overflows: bool = False
     scaled: bool = False
     blocks: bool = True
@@ -55,7 +58,8 @@ def plan_for(made: Written, local: Mapping[str, str]) -> list[str]:
     """The method that finds the plan of a batch, or makes it. local: variables by what they are for."""
     sizes, title = made.sizes, local["sizes"]
     key = ", ".join(sizes.values())
-    names = ", ".join(sizes) + "," * (len(sizes) == 1)
+    read = set(re.findall(r"\w+", "\n".join(made.checks)))
+    names = ", ".join(n if n in read else "_" for n in sizes) + "," * (len(sizes) == 1)
     return [
         *source.signature("_plan_for", ["self", *made.inputs], depth=1),
         '        """The functions of a batch like this one, and the arrays that they work in."""',
@@ -63,25 +67,32 @@ def plan_for(made: Written, local: Mapping[str, str]) -> list[str]:
         f"        if {title} not in self._plans:",
         *([f"            {names} = {title}"] if made.checks else []),
         *(f"        {line}" for line in made.checks),
-        f"            while len(self._plans) >= {KEPT}:  # sizes that come and go must not fill the memory",
-        "                del self._plans[next(iter(self._plans))]",
+        "            # Sizes that come and go must not fill the memory.",
+        f"            while len(self._plans) >= {KEPT}:",
+        "                oldest, *_ = self._plans",
+        "                del self._plans[oldest]",
         f"            self._plans[{title}] = self._plan(*{title})",
         f"        return self._plans[{title}]",
     ]
 
 
-def plan(made: Written, local: Mapping[str, str], wanted: Sequence[str], *, whole: bool = False) -> list[str]:
+def plan(made: Written, wanted: Sequence[str], *, whole: bool = False) -> list[str]:
     """The method that makes the arrays, and the functions that work in them.
 
     wanted: the arguments of what is done in every step. whole: whether there is that function alone, which
     takes the inputs too.
     """
     body = made.body
-    begin, compute = local["begin"], local["compute"]
+    written = [*body.setup, *(line for lines in body.phases.values() for line in lines)]
+    namer = Namer([*CODE_NAMES, *made.inputs, *re.findall(r"\w+", "\n".join(written))])
+    begin, compute, batch = (namer.unique(title) for title in ("begin", "compute", "batch"))
     step = [*made.start, *body.phases[Phase.STEP], *made.finish]
+    words = set(re.findall(r"\w+", "\n".join([*body.phases[Phase.BEGIN], *step])))
+    mode = [f"        train = {made.mode}"] if made.mode and "train" in words else []
     head = [
         *source.signature("_plan", ["self", *made.sizes], depth=1),
         '        """Arrays for batches of such sizes, and what is done in them."""',
+        *mode,
         *body.setup,
     ]
     if whole:
@@ -101,8 +112,8 @@ def plan(made: Written, local: Mapping[str, str], wanted: Sequence[str], *, whol
     arguments = list(made.inputs)
     if kept:
         names = ", ".join(made.inputs) + "," * (len(made.inputs) == 1)
-        first = [f"            {names} = {local['batch']}", *first]
-        arguments = [f"*{local['batch']}"]
+        first = [f"            {names} = {batch}", *first]
+        arguments = [f"*{batch}"]
     if outer:
         first = [f"            nonlocal {', '.join(outer)}", *first]
     return [

@@ -43,7 +43,7 @@ class PlannedTrainer(PlainTrainer):
             self.load_state(),
             self.planned_update(),
             plan_for(self.made, self.local),
-            plan(self.made, self.local, ["loss", *(["rng"] if self.modes.draws else [])]),
+            plan(self.made, ["loss", *(["rng"] if self.modes.draws else [])]),
         ]
 
     def about(self) -> list[str]:

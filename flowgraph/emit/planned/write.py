@@ -79,8 +79,6 @@ def planned_trainer(graph: Graph, body: PlannedBody, module: Module) -> tuple[li
     w, g = body.namer.variable("w"), body.namer.variable("g")
     body.prepare(plan, 2)
     start = _leaves(graph, body, storage, w, module)
-    if module.modes.has_mode:
-        body.setup += ["        train = self._train"]
     losses = [r.node for r in graph.results_of("loss")]
     body.write_losses(losses)
     places = {p: storage.place(p, g) for p in graph.params if p not in last}
@@ -93,7 +91,7 @@ def planned_trainer(graph: Graph, body: PlannedBody, module: Module) -> tuple[li
     if used:
         body.setup[:0] = [f"        {', '.join(used)} = {', '.join(held[n] for n in used)}"]
     given = takes(graph, targets=True)
-    made = _written(graph, body, storage, given, module, start, finish, body.value)
+    made = _written(graph, body, storage, given, module, start, finish, body.value, "self._train")
     inputs = [str(graph[i].hint) for i in given]
     lines = PlannedTrainer(module.header, inputs, body.target.real, module.modes, made).lines(made.convert)
     return lines, storage.lines()
@@ -119,8 +117,6 @@ def planned_forward(
     w = body.namer.variable("w")
     body.prepare(plan, 2)
     start = _leaves(graph, body, storage, w, module)
-    if module.modes.has_mode:
-        body.setup += ["        train = False"]
     outputs = [r.node for r in graph.results_of("output")]
     body.write_plan({}, outputs, _chains(graph, plan, module))
     _bind_functions(body)
@@ -129,7 +125,7 @@ def planned_forward(
     values = [f"{source.text(body.variables[o])}" for o in outputs]
     copies = [f"np.array({v})" for v in values]
     result = copies[0] if len(copies) == 1 else f"({', '.join(copies)})"
-    made = _written(graph, body, storage, list(graph.inputs), module, start, [], result)
+    made = _written(graph, body, storage, list(graph.inputs), module, start, [], result, "False")
     lines = write_forward(graph, module.modes, made, body.target.real)
     return lines, [] if same else storage.lines()
 
@@ -188,6 +184,7 @@ def _written(
     start: Sequence[str],
     finish: Sequence[str],
     result: str,
+    mode: str,
 ) -> Written:
     bound = bind_size_lines(graph, body, given, has_loss=len(given) > len(graph.inputs))
     checks = [line for line in bound if line.lstrip().startswith("assert")]
@@ -203,7 +200,7 @@ def _written(
     convert = [line for i in given for line in module.convert[i]]
     return Written(
         body, storage, [str(graph[i].hint) for i in given], [*convert, *_label_checks(graph, given)], sizes,
-        checks, start, finish, result, overflows,
+        checks, start, finish, result, mode if module.modes.has_mode else "", overflows,
         scaled=any(node.op.name == "rate" for node in graph),
         blocks="blocks" not in module.header.without,
     )  # fmt: skip
