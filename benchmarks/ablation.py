@@ -76,6 +76,14 @@ USUAL = ("cubic", "xor", "2-3-2", "digits", "drawn", "mlp")
 """What is measured unless --only says otherwise; the others take minutes each."""
 
 
+class Processor(Worker):
+    """A contestant timed by the time that it has of a processor: other work does not count, nor do waits."""
+
+    def seconds(self, what: str, count: int) -> float:
+        found: float = self._ask(do=what, count=count)["cpu"]
+        return found
+
+
 @dataclass
 class Column:
     """A workload: the times by what was left out, or that nothing changes; peaks in bytes by PEAKS."""
@@ -98,8 +106,9 @@ class Column:
         return time_text(base.median) if isinstance(base, Times) else "failed"
 
 
-def measure(workload: Workload, rounds: int, threads: int, seconds: float) -> Column:
-    """Let all variants of a workload take turns."""
+def measure(workload: Workload, rounds: int, threads: int, seconds: float, cpu: bool = False) -> Column:
+    """Let all variants of a workload take turns. cpu: by processor time."""
+    kind = Processor if cpu else Worker
     diagram = workload.diagram()
     dtype = workload.dtype
     texts = {ALL: diagram.compile(level=2, dtype=dtype)}
@@ -115,7 +124,7 @@ def measure(workload: Workload, rounds: int, threads: int, seconds: float) -> Co
         workers: dict[str, Worker] = {}
         for number, (name, text) in enumerate(different.items()):
             job.write(folder / str(number), text, first, batch)
-            workers[name] = Worker(name, ["-m", "flowgraph.bench", str(folder / str(number))], threads)
+            workers[name] = kind(name, ["-m", "flowgraph.bench", str(folder / str(number))], threads)
             stack.callback(workers[name].close)
         for name, worker in workers.items():
             worker.check(CHECKED_STEPS, str(folder / f"{name}.npz"))
@@ -209,6 +218,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=0.1, help="that a turn takes, about")
+    parser.add_argument("--cpu", action="store_true", help="processor time, where the machine is busy")
     parser.add_argument("-o", dest="output", type=Path, metavar="FILE.md")
     wishes = parser.parse_args(arguments)
     if busy := busy_text():
@@ -216,7 +226,8 @@ def main(arguments: list[str] | None = None) -> int:
     columns = []
     for name in wishes.only:
         print(f"{WORKLOADS[name].title} ...", file=sys.stderr, flush=True)
-        columns.append(measure(WORKLOADS[name], wishes.rounds, wishes.threads, wishes.seconds))
+        made = measure(WORKLOADS[name], wishes.rounds, wishes.threads, wishes.seconds, wishes.cpu)
+        columns.append(made)
     text = table(columns)
     print(text)
     if wishes.output is not None:

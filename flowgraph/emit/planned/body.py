@@ -91,7 +91,8 @@ class PlannedBody(NumpyBody):
                 self._taken.add(title)
         for node in self.plan_.order:
             if isinstance(self.plan_.homes[node.name], Home):
-                self.titles[node.name] = self._title(node)
+                title = node.hint or suggestion(self.graph, node, self._known())
+                self.titles[node.name] = self.namer.variable(title)
         for room in self.plan_.rooms:
             self._make_room(room)
         for node_name, (param, steps) in self.plan_.gradients.items():
@@ -125,9 +126,6 @@ class PlannedBody(NumpyBody):
         """The number that is returned, where it is asked for."""
         total = sum_of([self._as_number(n) for n in self.losses])
         self.lines += source.assign(self.value, total, depth=self.depth)
-
-    def _title(self, node: Node) -> str:
-        return self.namer.variable(node.hint or suggestion(self.graph, node, self._known()))
 
     def _known(self) -> dict[str, ast.expr]:
         return {**{n: name(t) for n, t in self.titles.items()}, **self.variables}
@@ -226,7 +224,7 @@ class PlannedBody(NumpyBody):
         shown = all(isinstance(self.plan_.homes[u], View) or self._needs_no_copy(u, node.name) for u in users)
         room = SHORT if len(users) > 1 else LONG
         brief = shown and node.name not in self._wanted() and len(source.text(value)) <= room
-        if brief or node.op.name == "identity":
+        if brief or node.op.name == "identity" or self._is_idle(node.name):
             self.variables[node.name] = (
                 value  # nothing computes with it: views of it are views of its operand
             )
@@ -246,6 +244,14 @@ class PlannedBody(NumpyBody):
         joins = isinstance(home, Home) and (home.copied or isinstance(self.graph[user].op, Join))
         return joins and self.plan_.within(user, operand)
 
+    def _is_idle(self, view: str) -> bool:
+        """Whether nothing reads a view: what it shows is computed where it would be copied to."""
+        homes = self.plan_.homes
+        return view not in self._wanted() and all(
+            self._is_idle(u) if isinstance(homes[u], View) else self._needs_no_copy(u, view)
+            for u in self.plan_.users[view]
+        )
+
     def _view_title(self, node: Node, home: View) -> str:
         if node.hint is not None:
             return node.hint
@@ -261,10 +267,10 @@ class PlannedBody(NumpyBody):
 
     def _anew(self, node: Node, phase: Phase) -> None:
         """A value for which a new array is made each time."""
-        before = set(self._names())
+        before = {*self._names()}
         Body._write(self, node, 2)
         if phase == Phase.BEGIN:
-            self.outer.update(dict.fromkeys(n for n in self._names() if n not in before))
+            self.outer |= dict.fromkeys(n for n in self._names() if n not in before)
 
     def _number_of(self, node: Node) -> None:
         """A number of Python's, made of numbers."""
