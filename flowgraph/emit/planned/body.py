@@ -10,8 +10,6 @@ import ast
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from ...graph import Node
 from ...ops import OPS
 from ...ops.base import Op
@@ -24,7 +22,7 @@ from ..numpy_body import NumpyBody
 from ..template import attribute, call, instantiate, name, sum_of
 from .chains import Chain
 from .homes import Fresh, Home, Number, Plan, Steps, View
-from .kernels import POSITIONAL, Put, bound_call, copy_into, kernel
+from .kernels import FUNCTIONS, Put, bound_call, copy_into, kernel
 from .phases import Phase
 from .products import Products
 from .rooms import Room
@@ -34,10 +32,6 @@ from .storage import as_view
 DTYPES = {"int": "np.int64", "class": "np.int64", "bool": "bool"}
 WORDS = {"0": "zero", "1": "one", "2": "two", "3": "three", "0.5": "half", "np.inf": "inf"}
 """Names of numbers that are kept as arrays: a ufunc takes these twice as fast."""
-
-
-FUNCTIONS = sorted({t for t in dir(np) if isinstance(getattr(np, t), np.ufunc)} | POSITIONAL.keys())
-"""Functions of numpy that statements call by variables."""
 
 
 SHORT, LONG = 40, 64

@@ -144,6 +144,8 @@ def copy_into(value: ast.expr, out: ast.expr) -> ast.expr:
 
 POSITIONAL = {"dot": 2, "copyto": 2}
 """The operands before `out` of functions that are no ufuncs, where a call takes it by place."""
+FUNCTIONS = sorted({t for t in dir(np) if isinstance(getattr(np, t), np.ufunc)} | POSITIONAL.keys())
+"""Functions of numpy that statements call by variables."""
 BY_NAME = ("maximum", "minimum")
 """Ufuncs that numpy wants `out` given to by its name, lest it be taken for one more operand."""
 
@@ -179,4 +181,4 @@ class Put(ast.NodeTransformer):
         return self.out if node.id == "out" else node
 
 
-__all__ = ["Kernel", "Put", "attribute", "bound_call", "copy_into", "kernel"]
+__all__ = ["FUNCTIONS", "Kernel", "Put", "attribute", "bound_call", "copy_into", "kernel"]

@@ -6,6 +6,7 @@ fill the memory.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ def plan(made: Written, wanted: Sequence[str], *, whole: bool = False) -> list[s
     body = made.body
     written = [*body.setup, *(line for lines in body.phases.values() for line in lines)]
     namer = Namer([*CODE_NAMES, *made.inputs, *re.findall(r"\w+", "\n".join(written))])
-    begin, compute, batch = (namer.unique(title) for title in ("begin", "compute", "batch"))
+    begin, compute = (namer.unique(title) for title in ("begin", "compute"))
     step = [*made.start, *body.phases[Phase.STEP], *made.finish]
     words = set(re.findall(r"\w+", "\n".join([*body.phases[Phase.BEGIN], *step])))
     mode = [f"        train = {made.mode}"] if made.mode and "train" in words else []
@@ -101,7 +102,7 @@ def plan(made: Written, wanted: Sequence[str], *, whole: bool = False) -> list[s
             "",
             *source.signature(compute, [*made.inputs, *wanted], depth=2),
             *step,
-            f"            return {made.result}",
+            *source.returns(ast.parse(made.result, mode="eval").body, depth=3),
             "",
             f"        return {compute}",
         ]
@@ -109,18 +110,15 @@ def plan(made: Written, wanted: Sequence[str], *, whole: bool = False) -> list[s
     kept = [i for i in made.inputs if i in read]
     outer = [*kept, *(n for n in body.outer if n in read)]
     first = body.phases[Phase.BEGIN]
-    arguments = list(made.inputs)
-    if kept:
-        names = ", ".join(made.inputs) + "," * (len(made.inputs) == 1)
-        first = [f"            {names} = {batch}", *first]
-        arguments = [f"*{batch}"]
+    new = {i: namer.unique(f"new_{i}") for i in kept}
+    first = [*(f"            {i} = {n}" for i, n in new.items()), *first]
     if outer:
         first = [f"            nonlocal {', '.join(outer)}", *first]
     return [
         *head,
         *(f"        {n} = None" for n in outer),
         "",
-        *source.signature(begin, arguments, depth=2),
+        *source.signature(begin, [new.get(i, i) for i in made.inputs], depth=2),
         '            """Compute what depends on the batch alone."""',
         *first,
         "",

@@ -128,9 +128,7 @@ class PlannedTrainer(PlainTrainer):
         return [
             *lines,
             "        self._blocks = [  # the parameters that learn",
-            "            tuple(kind[name] for kind in kinds)",
-            "            for name in PARAMS",
-            "            if name not in frozen",
+            "            tuple(kind[name] for kind in kinds) for name in PARAMS if name not in frozen",
             "        ]",
         ]
 

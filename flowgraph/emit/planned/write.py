@@ -120,7 +120,7 @@ def planned_forward(
     outputs = [r.node for r in graph.results_of("output")]
     body.write_plan({}, outputs, _chains(graph, plan, module))
     _bind_functions(body)
-    if graph.params:
+    if re.search(rf"\b{w}\b", "\n".join(body.setup)):
         body.setup[:0] = [f"        {w} = self._w"]
     values = [f"{source.text(body.variables[o])}" for o in outputs]
     copies = [f"np.array({v})" for v in values]
