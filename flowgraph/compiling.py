@@ -12,6 +12,7 @@ from typing import Any
 
 from .lower.program import Training
 from .parse import paused_collector
+from .passes.base import Shared
 from .passes.learn import staying
 from .pipelines import OPTIMISATIONS, fast_pipeline, modular_pipeline, pipeline
 from .reading import check_sparse
@@ -57,15 +58,20 @@ def compiled(
         has_loss = bool(diagram.graph.results_of("loss"))
         if has_loss:
             functions.insert(0, "loss_and_grad")
-        derived = {f: diagram.written(level, f, packed=packed) for f in functions}
+        shared: Shared = {}
+        derived = {f: diagram.written(level, f, packed=packed, shared=shared) for f in functions}
         if frozen:  # each parameter has an array of its own, which stays as it is or learns
             without = {*without, "packing", "biases", "linear_model", "apply"}
         if level == 2 and diagram.graph.results_of("output"):
-            derived["outputs"] = fast_pipeline("outputs", without=without).run(diagram.expanded)
+            derived["outputs"] = fast_pipeline("outputs", without=without).run(
+                diagram.expanded, shared=shared
+            )
         if level == 2 and header.training is not None and has_loss:
             made = fast_pipeline("loss_and_grad", scaled=trained.is_plain, without=without)
-            derived["trainer"] = made.run(diagram.expanded)
-        return emit(diagram.written(level, packed=packed), header, derived, diagram.graph)
+            derived["trainer"] = made.run(diagram.expanded, shared=shared)
+        whole = diagram.written(level, packed=packed, shared=shared)
+        shared.clear()
+        return emit(whole, header, derived, diagram.graph)
 
 
 def _torch(diagram: Any, header: Any, functions: Sequence[str], packed: bool) -> str:

@@ -22,7 +22,7 @@ from .lower.echo import without_echoes
 from .lower.program import DEFAULT_TRAINING, Training
 from .ops.derivative import REQUESTS
 from .parse import parse, paused_collector, read_source
-from .passes.base import Observer, Pipeline
+from .passes.base import Observer, Pipeline, Shared
 from .passes.batch import Batch
 from .passes.check import Check
 from .passes.coupling import Coupling
@@ -133,20 +133,22 @@ class Diagram(Displayed):
         """The graph over a batch of examples, as written."""
         return Pipeline((Batch(),)).run(self.expanded, observe)
 
-    def written(self, level: int, function: str = "", *, packed: bool = True) -> Graph:
+    def written(
+        self, level: int, function: str = "", *, packed: bool = True, shared: Shared | None = None
+    ) -> Graph:
         """The graph that numpy code is written from: of all without derivatives, or of a function with them.
 
         Repeats stay loops where they can. packed: whether weights of single wires lie in arrays, in what
-        a Trainer calls.
+        a Trainer calls. shared: what was done for other functions.
         """
         if not function:
             made = pipeline(level, rounds=True, packed=packed)
-            return made.run(self.graph if self.has_blocks else self.expanded)
+            return made.run(self.graph if self.has_blocks else self.expanded, shared=shared)
         expanded = self.with_loss(f"`{function}`")
         is_gradient = function == "loss_and_grad"
         in_rounds = self.has_blocks and is_gradient
         made = derivative_pipeline(level, function, rounds=in_rounds, packed=packed and is_gradient)
-        return made.run(self.graph if in_rounds else expanded)
+        return made.run(self.graph if in_rounds else expanded, shared=shared)
 
     def planned(self, function: str, *, without: Collection[str] = ()) -> Graph:
         """The graph that a class of level 2 is planned from. function: "loss_and_grad", or "outputs".

@@ -63,11 +63,14 @@ def _plan(diagram: Any, dtype: str, without: frozenset[str]) -> str:
     from .emit.planned.report import plan_text
     from .emit.planned.trainer import BLOCK
     from .emit.planned.write import forward_plan, training_plan
+    from .passes.learn import staying
 
     sizes = nominal_sizes(diagram)
     if diagram.graph.results_of("loss") and diagram.graph.params:
         graph = diagram.planned("loss_and_grad", without=without)
         title, training = f"{diagram.name}: a Trainer's step", diagram.training
-        return plan_text(training_plan(graph, without), title, dtype, sizes, training, BLOCK)
+        frozen = bool(staying(diagram.expanded, training.freeze))
+        made = training_plan(graph, without, frozen=frozen)
+        return plan_text(made, title, dtype, sizes, training, BLOCK)
     graph = diagram.planned("outputs", without=without)
     return plan_text(forward_plan(graph, without), f"{diagram.name}: Forward", dtype, sizes, None, BLOCK)

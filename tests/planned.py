@@ -119,10 +119,18 @@ def same_held(got: Any, want: Any, what: str, tolerance: float = 1e-12) -> None:
 
 
 def assert_trains_alike(
-    got: Module, want: Module, diagram: Diagram, *, counts: Collection[int] = (5, 5, 5), seed: int = 0,
-    size: int = SIZE, tolerance: float = 1e-12, **settings: Any,
-) -> None:  # fmt: skip
-    """Steps on batches of these numbers of examples: the same losses, parameters, statistics and states."""
+    got: Module,
+    want: Module,
+    diagram: Diagram,
+    *,
+    counts: Collection[int] = (5, 5, 5),
+    seed: int = 0,
+    size: int = SIZE,
+    tolerance: float = 1e-12,
+    **settings: Any,
+) -> None:
+    """Steps on batches of these numbers of examples, and then a run: the same losses, parameters,
+    statistics and states."""
     first = want["init"](seed)
     one, other = got["Trainer"](first, **settings), want["Trainer"](first, **settings)
     with np.errstate(all="ignore"):
@@ -132,6 +140,10 @@ def assert_trains_alike(
             what = f"step {step + 1} of {count} examples"
             close(one.step(**given), loss, f"loss of {what}", tolerance)
             same_held(one, other, what, tolerance)
+        given = batch(diagram, 5, seed + len(counts), size=size)
+        losses = other.run(**given, steps=3, log=2)
+        close(one.run(**given, steps=3, log=2), losses, "losses of a run", tolerance)
+        same_held(one, other, "a run", tolerance)
 
 
 def poisoned_text(diagram: Diagram, without: Collection[str] = ()) -> str:

@@ -290,7 +290,9 @@ hs = scan(descend, x, 0)
 def test_cells_in_torch_are_modules() -> None:
     code = network("lstm", by_hand=False).compile("torch")
     assert "self.hs = nn.LSTMCell(3, 5)" in code
-    assert "h, c = self.hs(x[:, t], (h, c))" in code
+    assert "lstm_along(self.hs, x, first_h, first_c)" in code
+    plain = network("lstm", by_hand=False).compile("torch", level=0)
+    assert "for t in range(T):" in plain and "= self.hs(x_t, (h, c))" in plain
 
 
 def test_what_the_backward_loop_reads_is_kept_and_nothing_else() -> None:

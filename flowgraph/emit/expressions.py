@@ -247,12 +247,17 @@ def _is_same(a: Any, b: Any) -> bool:
         if kind is ast.Name:
             if a.id != b.id:
                 return False
+        elif kind is ast.Attribute:
+            if a.attr != b.attr:
+                return False
+            pairs.append((a.value, b.value))
         elif kind is list:
             if len(a) != len(b):
                 return False
             pairs += zip(a, b, strict=True)
         elif isinstance(a, ast.AST):
-            pairs += [(getattr(a, field, None), getattr(b, field, None)) for field in a._fields]
+            for field in a._fields:
+                pairs.append((getattr(a, field, None), getattr(b, field, None)))
         elif a is not b and repr(a) != repr(b):  # which tells 0.0 from -0.0, and nan equals itself
             return False
     return True

@@ -16,7 +16,7 @@ def batch_mean(values):
 
 def batch_mean_torch(values):
     """Mean over the batch, 0 for an empty one."""
-    return values.mean() if values.shape[0] else values.sum()
+    return values.sum() / max(values.shape[0], 1)
 
 
 class BatchMean(LinearMap):

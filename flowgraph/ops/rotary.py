@@ -173,6 +173,10 @@ class SwapHalves(LinearMap):
     """The two halves of the last axis in the other order."""
 
     numpy = "np.roll(x, x.shape[-1] // 2, axis=-1)"
+    into = (
+        "np.copyto(out[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :])",
+        "np.copyto(out[..., x.shape[-1] // 2 :], x[..., : x.shape[-1] // 2])",
+    )
     torch = swap_halves_torch
     samples = [Sample(real(4)), Sample(real(2, 3, 2))]
     bad_samples = [Sample(real(3))]

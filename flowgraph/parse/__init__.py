@@ -162,6 +162,9 @@ def paused_collector() -> Iterator[None]:
         yield
     finally:
         if was_on:
+            if not gc.get_freeze_count():
+                gc.freeze()  # what was made counts as old from now on, and is not looked through at once
+                gc.unfreeze()
             gc.enable()
 
 

@@ -44,6 +44,7 @@ class Vjp(Pass):
     """
 
     name: ClassVar[str] = "vjp"
+    parts: ClassVar[bool] = True
     wrt: tuple[str, ...] = ()
     scaled: bool = False
     tidy: tuple[Pass, ...] = ()
@@ -82,6 +83,7 @@ class Jvp(Pass):
     """
 
     name: ClassVar[str] = "jvp"
+    parts: ClassVar[bool] = True
     wrt: tuple[str, ...] = ()
 
     def run(self, graph: Graph) -> Graph:

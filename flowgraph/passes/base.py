@@ -15,6 +15,8 @@ from ..errors import InternalError
 from ..graph import Graph, verify
 
 Observer = Callable[["Pass", Graph], None]
+Shared = dict[tuple[int, "Pass"], tuple[Graph, Graph]]
+"""What passes made of graphs, by the identity of the graph, which is kept beside what was made of it."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Pass:
     """A transformation of graphs. Subclasses give `name` and `run`."""
 
     name: ClassVar[str] = ""
+    parts: ClassVar[bool] = False
+    """Whether pipelines that begin alike part here: it is the first step towards a derivative."""
 
     def run(self, graph: Graph) -> Graph:
         """The transformed graph; the one given is left as it is."""
@@ -34,15 +38,20 @@ class Pipeline:
 
     passes: tuple[Pass, ...]
 
-    def run(self, graph: Graph, observe: Observer | None = None) -> Graph:
-        """Run all passes. Raises InternalError where one breaks a promise of the IR."""
+    def run(self, graph: Graph, observe: Observer | None = None, shared: Shared | None = None) -> Graph:
+        """Run all passes. Raises InternalError where one breaks a promise of the IR.
+
+        shared: what pipelines that begin alike have done so far, and need not do again.
+        """
         _verify_once(graph)
         idle: set[Pass] = set()
         """The passes that left the graph as it is by now, and need not run again."""
         for step in self.passes:
             before = graph
+            if step.parts:
+                shared = None
             if step not in idle:
-                graph = step.run(graph)
+                graph = step.run(graph) if shared is None else _made(step, graph, shared)
             idle = {*idle, step} if graph is before else set()
             try:
                 _verify_once(graph, before)
@@ -51,6 +60,13 @@ class Pipeline:
             if observe is not None:
                 observe(step, graph)
         return graph
+
+
+def _made(step: Pass, graph: Graph, shared: Shared) -> Graph:
+    """What a pass makes of a graph; passes are functions, so it is made once."""
+    if (id(graph), step) not in shared:
+        shared[id(graph), step] = graph, step.run(graph)
+    return shared[id(graph), step][1]
 
 
 def _verify_once(graph: Graph, before: Graph | None = None) -> None:

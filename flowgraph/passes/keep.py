@@ -14,6 +14,7 @@ class Keep(Pass):
     """The results of these roles."""
 
     name: ClassVar[str] = "keep"
+    parts: ClassVar[bool] = True
     roles: tuple[str, ...] = ()
 
     def run(self, graph: Graph) -> Graph:

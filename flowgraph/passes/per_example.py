@@ -21,6 +21,7 @@ class PerExample(Pass):
     """The gradients of the losses of one example, to be batched."""
 
     name: ClassVar[str] = "per-example"
+    parts: ClassVar[bool] = True
 
     def run(self, graph: Graph) -> Graph:
         graph = Vjp().run(graph)

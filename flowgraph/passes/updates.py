@@ -21,6 +21,7 @@ class Updates(Pass):
     """The new buffers as results."""
 
     name: ClassVar[str] = "updates"
+    parts: ClassVar[bool] = True
 
     def run(self, graph: Graph) -> Graph:
         if not graph.buffers:

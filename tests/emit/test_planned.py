@@ -166,6 +166,20 @@ def test_a_state_is_a_copy() -> None:
     assert any(not np.array_equal(now, before[name]) for name, now in trainer.state().items())
 
 
+@pytest.mark.parametrize("train", [s for s in STATEMENTS if "freeze" not in s])
+def test_gradients_that_depend_on_no_parameter_outlast_the_updates(train: str) -> None:
+    """They are computed once for a batch; an update may use their array for something else."""
+    text = (
+        "input x : [3]\nparam w : [3] = normal()\nparam c = 1.0\nparam v = 2.0\nloss w @ x + 2 * c + 0 * v\n"
+    )
+    diagram = network(train, text)
+    alike(diagram, counts=(6, 6, 3), **DOUBTFUL)
+    first, data = emitted(diagram, 1)["init"](0), batch(diagram, 8)
+    one, other = (emitted(diagram, level)["Trainer"](first, batch="all") for level in (2, 1))
+    close(one.run(**data, steps=6), other.run(**data, steps=6), "losses", 1e-10)
+    same_held(one, other, "state", 1e-10)
+
+
 # ---------------------------------------------------------------------------------------
 # Training mode, and what is drawn
 

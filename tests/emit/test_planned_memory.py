@@ -23,8 +23,10 @@ from planned import (
     poisoned_text,
     same_held,
     small,
+    trainable,
 )
 from programs import random_program
+from running import execute
 from sketches import sketch_text
 
 from flowgraph.diagram import Diagram, loads
@@ -135,6 +137,51 @@ def test_operations_say_whether_their_results_may_be_operands(cls: Any, sample: 
     for operand in node.operands:
         if isinstance(value, np.ndarray) and isinstance(known[operand], np.ndarray):
             assert not np.shares_memory(value, known[operand]), f"set `shares` of `{op.name}`"
+
+
+# ---------------------------------------------------------------------------------------
+# What is done for large arrays alone
+
+
+@pytest.fixture(params=[8, 1000])
+def everything_is_large(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients are taken from their parameters at once; updates and runs of calls go piece by piece."""
+    monkeypatch.setattr("flowgraph.emit.planned.write.APPLIED", 1)
+    monkeypatch.setattr("flowgraph.emit.planned.trainer.BLOCK", 8)
+    monkeypatch.setattr("flowgraph.emit.planned.chains.LARGE", 1)
+    monkeypatch.setattr("flowgraph.emit.planned.chains.PIECE", request.param)
+
+
+def assert_large_alike(diagram: Diagram, counts: tuple[int, ...] = (5, 5, 1, 4)) -> None:
+    fast = execute(diagram.compile(level=2, dtype="float64"))
+    assert_trains_alike(fast, emitted(diagram, 1), diagram, counts=counts, tolerance=1e-10)
+
+
+@pytest.mark.usefixtures("everything_is_large")
+@pytest.mark.parametrize(
+    "train", ["", "train sgd(lr=0.1)\n", "train adam(lr=0.1)\n", 'train sgd(), freeze="h.*"\n']
+)
+def test_what_is_done_for_large_arrays_changes_nothing(train: str) -> None:
+    text = (
+        "input x : [3]\ntarget y : [3]\nparam c = 1.0\nparam unused = 2.0\nh = x |> linear(4) |> softplus\n"
+    )
+    loss = "f = h |> linear(3) |> tanh |> linear(3)\nloss mse(f, y) + c * sum(x) + 0 * step(unused * f[0])\n"
+    assert_large_alike(loads(text + loss + train, "net.flow"), counts=(5, 5, 0, 5))
+
+
+@pytest.mark.usefixtures("everything_is_large")
+def test_what_is_done_for_large_arrays_changes_no_example() -> None:
+    for name in trainable():
+        if name not in LARGE:
+            assert_large_alike(small(name), (5, 5, 4))
+
+
+@pytest.mark.usefixtures("everything_is_large")
+def test_what_is_done_for_large_arrays_changes_no_random_program() -> None:
+    for seed in range(700, 740):
+        diagram = loads(random_program(random.Random(seed)), f"random_{seed}.flow")
+        if "Trainer" in emitted(diagram, 1):
+            assert_large_alike(diagram)
 
 
 # ---------------------------------------------------------------------------------------

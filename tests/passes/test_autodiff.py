@@ -206,7 +206,7 @@ NOT_DIFFERENTIABLE = (
     "step sign floor ceil round argmax argmin equal not_equal less less_equal greater greater_equal "
     "logical_and logical_or logical_not one_hot accuracy top_k "
     "grad jvp stop_gradient zeros ones full eye arange linspace cast size_value zeros_like "
-    "normal uniform dropout_mask stream flat_place hide_later"
+    "normal uniform dropout_mask stream flat_place hide_later rotary_cos rotary_sin"
 )
 
 

@@ -50,6 +50,7 @@ SEVERAL_PASSES = {
     "wire_products": "the same, for the weights",
     "take_along": "along another axis than the last, or several places in a line",
     "pack": "several values at once, which are there already",
+    "unbind": "several views at once, which only torch code has",
 }
 """The operations that stay although their numpy form goes over arrays more than once, and why."""
 

@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import InternalError
 from ...graph import Graph, Node
 from ...ops import OPS
 from ...ops.control import GIVEN
 from ...ops.join import Join
 from ...ops.scan import Scan
 from ...ops.shape import Rearrangement, product
+from ...passes.simulate import holds
 from ...types import Dim, TensorType
 from ..template import name
 from .homes import ALL, Fresh, Given, Home, Number, Options, Plan, Steps, View
@@ -55,6 +57,21 @@ def make_plan(
     return planner.plan(least_applied if options.apply else None)
 
 
+TRIED = (5, 11, 23, 47, 101, 211, 4, 3, 2)
+"""Where symbolic sizes are looked for on which layouts are tried."""
+
+
+def sample_sizes(graph: Graph, symbols: Iterable[str]) -> dict[str, int]:
+    """Sizes on which layouts are tried: none is 1, so that no view is one by chance, and all that the graph
+    requires holds, so that no slice is cut."""
+    names = list(dict.fromkeys((*symbols, *graph.sizes)))
+    for first in TRIED:
+        sizes = {name: first + 2 * i for i, name in enumerate(names)}
+        if all(holds(r.condition, sizes) for r in graph.requires if r.symbols <= sizes.keys()):
+            return sizes
+    raise InternalError(f"graph {graph.name}: no sizes that it allows were found")
+
+
 class _Planner:
     def __init__(
         self,
@@ -73,8 +90,7 @@ class _Planner:
         for node in order:
             for operand in dict.fromkeys(node.operands):
                 self.users[operand].append(node.name)
-        # What is tried on layouts has these sizes: none is 1, so that no view is one by chance.
-        self.sample = {symbol: 5 + 2 * i for i, symbol in enumerate(dict.fromkeys((*nominal, *graph.sizes)))}
+        self.sample = sample_sizes(graph, nominal)
         self.layouts: dict[str, np.ndarray] = {}
         self.homes: dict[str, Given | View | Home | Fresh | Number] = {}
         self.in_place: set[str] = set()
@@ -86,7 +102,9 @@ class _Planner:
         gradients: dict[str, tuple[str, Steps]] = {}
         for node_name, param in self.gradients.items():
             found = None if node_name in applied else self._movable(node_name, ())
-            if found is not None and found[0] not in gradients and self.options.within:
+            if found is None or self.phase[found[0]] < Phase.STEP:
+                continue  # an update may spend the gradients: what is not computed in every step is copied
+            if found[0] not in gradients and self.options.within:
                 gradients[found[0]] = (param, found[1])
         self.placed = set(gradients)
         if self.options.within:
@@ -114,7 +132,8 @@ class _Planner:
         for gradient, param in self.gradients.items():
             size = product(self.graph[param].type.shape).value or 0
             alone = not self.users[gradient] and counts[param] == 1
-            if size >= least and alone and self.homes[gradient] == Home():
+            anew = self.phase[gradient] >= Phase.STEP
+            if size >= least and alone and anew and self.homes[gradient] == Home():
                 found[gradient] = param
         for gradient, param in found.items():
             self.order.remove(self.graph[gradient])

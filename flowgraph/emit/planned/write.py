@@ -49,15 +49,18 @@ class Module:
     tables: Mapping[tuple[str, ...], str]
 
 
-def training_plan(graph: Graph, without: frozenset[str] = frozenset()) -> Plan:
-    """The plan of a step, from a graph of the loss and its gradient."""
+def training_plan(graph: Graph, without: frozenset[str] = frozenset(), *, frozen: bool = False) -> Plan:
+    """The plan of a step, from a graph of the loss and its gradient.
+
+    frozen: whether some parameters stay as they are, so that no gradient is taken from one unasked.
+    """
     labels = {str(graph[p].hint): p for p in graph.params}
     gradients = {r.node: labels[r.label] for r in reversed(graph.results_of("gradient"))}
     kept = [*graph.results_of("gradient"), *graph.results_of("buffer")]
     always = list(dict.fromkeys(r.node for r in kept))
     losses = [r.node for r in graph.results_of("loss")]
     options = Options.besides(without)
-    least = APPLIED if any(node.op.name == "rate" for node in graph) else None
+    least = APPLIED if not frozen and any(node.op.name == "rate" for node in graph) else None
     return make_plan(graph, always, losses, gradients, _nominal(graph), TRAINING, options, least)
 
 
@@ -73,7 +76,7 @@ def _nominal(graph: Graph) -> dict[str, int]:
 
 def planned_trainer(graph: Graph, body: PlannedBody, module: Module) -> tuple[list[str], list[str]]:
     """`class Trainer`, and the function that finds parameters by name. body: for this graph."""
-    plan = training_plan(graph, module.header.without)
+    plan = training_plan(graph, module.header.without, frozen=bool(module.header.frozen))
     last = frozenset(plan.applied.values())
     storage = Storage(graph, module.named, body.namer.variable("views"), module.tables, last)
     w, g = body.namer.variable("w"), body.namer.variable("g")

@@ -140,7 +140,7 @@ def train_step(loss_module, optimizer, x, t, known, in_equation, in_known):
 
 def batch_mean(values):
     """Mean over the batch, 0 for an empty one."""
-    return values.mean() if values.shape[0] else values.sum()
+    return values.sum() / max(values.shape[0], 1)
 
 
 def cosine(t, lr, steps, final=0.0):

@@ -80,4 +80,4 @@ def train_step(loss_module, optimizer, x, y):
 
 def batch_mean(values):
     """Mean over the batch, 0 for an empty one."""
-    return values.mean() if values.shape[0] else values.sum()
+    return values.sum() / max(values.shape[0], 1)
