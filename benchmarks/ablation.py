@@ -72,7 +72,7 @@ DRAWN = Workload(
     aims={},
 )
 WORKLOADS = {**BY_NAME, DRAWN.name: DRAWN}
-USUAL = ("cubic", "xor", "2-3-2", "digits", "drawn", "mlp")
+USUAL = ("cubic", "xor", "2-3-2", "digits", "mlp")
 """What is measured unless --only says otherwise; the others take minutes each."""
 
 

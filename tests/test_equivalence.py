@@ -153,6 +153,26 @@ def assert_gradients_agree(text: str) -> None:
             for name in graph.params:
                 assert np.shape(grads[name]) == np.shape(params[name])
                 np.testing.assert_allclose(grads[name], slopes[name], rtol=tolerance, atol=tolerance)
+        if count:
+            assert_a_step_is_the_gradient(diagram, params, examples, expected, slopes, tolerance)
+
+
+def assert_a_step_is_the_gradient(
+    diagram: Diagram, params: Values, examples: Values, loss: float, slopes: Values, tolerance: float
+) -> None:
+    """A step of -O2 with lr=1, the second of a plan: by the first the memory has been used."""
+    module = module_of(diagram, "numpy", 2, "float64")
+    if "Trainer" not in module:
+        return
+    used = module["Trainer"](params, lr=1.0)
+    used.step(**examples)
+    used.load_state(module["Trainer"](params).state())
+    np.testing.assert_allclose(used.step(**examples), loss, **TOLERANCE)
+    learn = set(slopes) - set(getattr(used, "_frozen", ()))
+    for name, value in used.params.items():
+        slope = np.asarray(params[name]) - value
+        want = slopes[name] if name in learn else np.zeros_like(slopes[name])
+        np.testing.assert_allclose(slope, want, rtol=tolerance, atol=tolerance)
 
 
 def autograd(
@@ -201,7 +221,7 @@ def test_random_code_is_formatted_and_clean(tmp_path: Path) -> None:
     for seed in range(40):
         diagram = loads(random_program(random.Random(seed)), "random.flow")
         for target in ("numpy", "torch"):
-            for level in (0, 1):
+            for level in (0, 1, 2):
                 file = tmp_path / f"program_{seed}_{target}_{level}.py"
                 file.write_text(diagram.compile(target, level=level), encoding="utf-8")
     for command in (["check"], ["format", "--check", "--diff"]):

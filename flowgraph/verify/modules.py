@@ -83,10 +83,10 @@ class NumpyModule:
         if "Forward" not in self.module or case.train:
             return {}
         modes = self.modes(case)
-        made = self.module["Forward"](params, **{n: modes[n] for n in ("buffers",) if n in modes})
-        drawn = [{"rng": case.rng()} if "rng" in inspect.signature(made.__call__).parameters else {}]
-        drawn += [{n: case.rng() for n in drawn[0]}]
-        outputs = [as_list(made(**inputs, **rng)) for rng in drawn][-1]
+        made = self.module["Forward"](params, **{n: a for n, a in modes.items() if n == "buffers"})
+        draws = "rng" in inspect.signature(made.__call__).parameters
+        for _ in range(2):
+            outputs = as_list(made(**inputs, **({"rng": case.rng()} if draws else {})))
         return {f"output {n}": v for n, v in zip(labels, outputs, strict=True)}
 
     def modes(self, case: Case) -> dict[str, Any]:
