@@ -2,9 +2,9 @@
 
     python benchmarks/compile_time.py [--sizes 1000 10000 100000] [--cases dense sparse ...] [--target torch]
 
-Prints a table: seconds from the text to the emitted module with gradients and Trainer, microseconds for every
-wire (of drawings) or statement, how these grow from the first size on, and the peak memory. Every number
-is of a fresh process, which compiles a small drawing first.
+Prints a table: seconds of the processor from the text to the emitted module with gradients and Trainer,
+microseconds for every wire (of drawings) or statement, how these grow from the first size on, and the peak
+memory. Every number is of a fresh process, which compiles a small drawing first.
 """
 
 from __future__ import annotations

@@ -14,22 +14,22 @@ from ...graph import Node
 from ...ops import OPS
 from ...ops.base import Op
 from ...ops.join import Join
+from ...ops.shape import Flatten, Reshape
 from ...types import Dim, TensorType
 from .. import source
 from ..body import Body
 from ..comments import shape_note, suggestion
 from ..numpy_body import NumpyBody
 from ..template import attribute, call, instantiate, name, sum_of
+from .arrays import make_room
 from .chains import Chain
 from .homes import Fresh, Home, Number, Plan, Steps, View
 from .kernels import FUNCTIONS, Put, bound_call, copy_into, kernel
 from .phases import Phase
 from .products import Products
-from .rooms import Room
 from .runs import Run
 from .storage import as_view
 
-DTYPES = {"int": "np.int64", "class": "np.int64", "bool": "bool"}
 WORDS = {"0": "zero", "1": "one", "2": "two", "3": "three", "0.5": "half", "np.inf": "inf"}
 """Names of numbers that are kept as arrays: a ufunc takes these twice as fast."""
 
@@ -54,7 +54,7 @@ class PlannedBody(NumpyBody):
         """The body, ready to write a plan into functions of a method at this depth."""
         self.plan_, self.setup, self.outer = plan, [], {}
         self.phases = {phase: [] for phase in Phase}
-        self._setup_depth = depth
+        self.setup_depth = depth
         self.losses: list[str] = []
         self.value = self.wanted = ""
         self._numbers_made: dict[str, str] = {}
@@ -88,7 +88,8 @@ class PlannedBody(NumpyBody):
                 title = node.hint or suggestion(self.graph, node, self._known())
                 self.titles[node.name] = self.namer.variable(title)
         for room in self.plan_.rooms:
-            self._make_room(room)
+            make_room(self, room)
+            self._bound.update(t.name for t in room.tenants)
         for node_name, (param, steps) in self.plan_.gradients.items():
             value = self._place(gradients[param], self.graph[param].type, steps)
             self.bind(self.titles[node_name], value, shape_note(self.graph[node_name].type))
@@ -113,7 +114,7 @@ class PlannedBody(NumpyBody):
             self._within(Phase.LOSS, self._value_of_loss)
 
     def _start_of_loss(self) -> list[str]:
-        indent = source.INDENT * (self._setup_depth + 1)
+        indent = source.INDENT * (self.setup_depth + 1)
         return ["", f"{indent}{self.value} = None", f"{indent}if {self.wanted}:"]
 
     def _value_of_loss(self) -> None:
@@ -125,37 +126,11 @@ class PlannedBody(NumpyBody):
         return {**{n: name(t) for n, t in self.titles.items()}, **self.variables}
 
     def bind(self, title: str, value: ast.expr, note: str = "") -> None:
-        self.setup += source.assign(title, value, depth=self._setup_depth, note=note)
+        self.setup += source.assign(title, value, depth=self.setup_depth, note=note)
 
     # -- arrays
 
-    def _make_room(self, room: Room) -> None:
-        dtype = attribute(DTYPES.get(room.kind, self.target.real))
-        titles = [self.titles[t.name] for t in room.tenants]
-        shapes = list(dict.fromkeys(t.shape for t in room.tenants))
-        if len(shapes) == 1:
-            made = call("np.empty", self._shape(shapes[0]), dtype)
-            lines = source.assign(" = ".join(titles), made, depth=self._setup_depth)
-            if len(lines) > 1 or len(lines[0]) > source.WIDTH:
-                lines = source.assign(titles[0], made, depth=self._setup_depth)
-                lines += [f"{source.INDENT * self._setup_depth}{t} = {titles[0]}" for t in titles[1:]]
-            self.setup += lines
-        else:
-            holder = self.namer.variable("room")
-            sizes = [self.size(size) for size in room.sizes()]
-            total = sizes[0] if len(sizes) == 1 else call("max", *sizes)
-            self.bind(holder, call("np.empty", total, dtype))
-            for tenant, title in zip(room.tenants, titles, strict=True):
-                part: ast.expr = name(holder)
-                if [tenant.size] != room.sizes():
-                    part = ast.Subscript(part, ast.Slice(None, self.size(tenant.size)), ast.Load())
-                if len(tenant.shape) != 1:
-                    shaped = ast.Attribute(part, "reshape", ast.Load())
-                    part = ast.Call(shaped, [self._shape(tenant.shape)], [])
-                self.bind(title, part)
-        self._bound.update(t.name for t in room.tenants)
-
-    def _shape(self, shape: Sequence[Any]) -> ast.expr:
+    def shape(self, shape: Sequence[Any]) -> ast.expr:
         if len(shape) == 1:
             return self.size(Dim.of(shape[0]))
         return ast.Tuple([self.size(Dim.of(d)) for d in shape], ast.Load())
@@ -208,7 +183,7 @@ class PlannedBody(NumpyBody):
         """Let something write its lines among those of a phase; what the loss needs stands in a step."""
         where = Phase.STEP if phase == Phase.LOSS else phase
         self.lines = self.setup if phase == Phase.SETUP else self.phases[where]
-        self.depth = self._setup_depth + {Phase.SETUP: 0, Phase.LOSS: 2}.get(phase, 1)
+        self.depth = self.setup_depth + {Phase.SETUP: 0, Phase.LOSS: 2}.get(phase, 1)
         write()
 
     def _view(self, node: Node, home: View, phase: Phase) -> None:
@@ -332,7 +307,7 @@ class PlannedBody(NumpyBody):
 
     def _statements(self, statements: Iterable[ast.expr]) -> None:
         for statement in statements:
-            if self.depth > self._setup_depth:
+            if self.depth > self.setup_depth:
                 statement = bound_call(statement, self._function)
             if self._chain is not None:
                 statement = self._chain.of_pieces(statement)
@@ -375,7 +350,10 @@ class PlannedBody(NumpyBody):
         (operand,) = node.operands
         if self.plan_.within(node.name, operand):
             return
-        shape = self._shape(self.graph[operand].type.shape)
+        if not isinstance(node.op, (Reshape, Flatten)):
+            self._statements([copy_into(self._instantiated(node, self._form(node)), out)])
+            return
+        shape = self.shape(self.graph[operand].type.shape)
         shaped = ast.Call(ast.Attribute(out, "reshape", ast.Load()), [shape], [])
         title = self.namer.variable(f"{self.titles[node.name]}_parts")
         self.bind(title, shaped)
@@ -391,6 +369,6 @@ class PlannedBody(NumpyBody):
             self.bind(title, place)
             copied = copy_into(self.variables[operand], name(title))
             if self.plan_.phase[operand] == Phase.SETUP:
-                self.setup += source.expression(copied, depth=self._setup_depth)
+                self.setup += source.expression(copied, depth=self.setup_depth)
             else:
                 self._statements([copied])
