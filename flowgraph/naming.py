@@ -20,6 +20,8 @@ BUILTINS = frozenset(n for n in dir(builtins) if not n.startswith("_"))
 CODE_NAMES = frozenset(
     [
         "np",
+        "ENTRIES",
+        "PACKED",
         "torch",
         "nn",
         "F",

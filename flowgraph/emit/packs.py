@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 PACKED: dict[str, Any] = {}
+ENTRIES: dict[str, Any] = {}
 PARAMS: dict[str, Any] = {}
 """What the emitted module has under these names."""
 
@@ -27,18 +28,17 @@ PARAMS: dict[str, Any] = {}
 def pack(params):  # type: ignore[no-untyped-def]
     """The parameters as the code computes with them: weights of single wires in arrays."""
     packed = {name: params[name] for name in PARAMS}
-    for title, names in PACKED.items():
-        values = [packed.pop(n) for n in np.ravel(names).tolist()]
-        packed[title] = np.array(values).reshape(np.shape(names))
+    for title, (names, shape) in ENTRIES.items():
+        packed[title] = np.array([packed.pop(n) for n in names]).reshape(shape)
     return packed
 
 
 def unpack(packed):  # type: ignore[no-untyped-def]
     """The parameters, or their gradients, by their own names, as views."""
     views = dict(packed)
-    for title, names in PACKED.items():
+    for title, (names, _) in ENTRIES.items():
         entries = views.pop(title).reshape(-1)
-        views |= {n: entries[i, ...] for i, n in enumerate(np.ravel(names).tolist())}
+        views |= {n: entries[i, ...] for i, n in enumerate(names)}
     return {name: views[name] for name in PARAMS}
 
 
@@ -87,7 +87,10 @@ def packed_lines(graph: Graph, *, is_flat: bool = False) -> list[str]:
         [len(n.op.parts)] if is_flat else [int(Dim.of(d).value or 0) for d in n.type.shape] for n in nodes
     ]
     tables = [_nested(n.op.parts, shape) for n, shape in zip(nodes, shapes, strict=True)]
-    return source.assign("PACKED", ast.Dict([ast.Constant(n.hint) for n in nodes], tables), depth=0)
+    lines = source.assign("PACKED", ast.Dict([ast.Constant(n.hint) for n in nodes], tables), depth=0)
+    if is_flat:
+        return lines
+    return [*lines, "ENTRIES = {t: (np.ravel(n).tolist(), np.shape(n)) for t, n in PACKED.items()}"]
 
 
 def _nested(parts: Sequence[str], lengths: Sequence[int]) -> ast.expr:

@@ -134,7 +134,7 @@ def _entry(graph: Graph, out: Graph, node: Node, unbound: dict[tuple[str, int], 
         return node
     places = [_place(user) for user in graph.users(whole.name) if user.op.name == "index"]
     count = whole.type.shape[axis].value
-    if count is None or sorted(p for a, p in places if a == axis) != list(range(count)):
+    if count is None or count < 2 or sorted(p for a, p in places if a == axis) != list(range(count)):
         return node
     made = unbound.get((whole.name, axis))
     if made is None:
