@@ -7,10 +7,11 @@
 The networks are in `benchmarks/torch_cases.py`, the modules by hand in `torch_modules.py`. Both get the
 same weights, and outputs and the losses of the first steps are compared before anything is timed. Then
 they take turns in one process, each round in another order, at each number of threads; a time is the median
-of the rounds (with one thread on a CPU of processor time), a ratio the median of the rounds' ratios of ours to theirs. A training step is zero_grad, the
-loss, backward and the optimizer's step, and the schedule's where there is one; forward is under no_grad, in
-eval mode. After eager mode comes `torch.compile(fullgraph=True)`, where a C++ compiler is there; where
-PyTorch refuses to compile theirs whole, it is compiled in parts. The aim is at most 1.02.
+of the rounds (with one thread on a CPU of processor time), a ratio the median of the rounds' ratios of ours
+to theirs. A training step is zero_grad, the loss, backward and the optimizer's step, and the schedule's
+where there is one; forward is under no_grad, in eval mode. After eager mode comes
+`torch.compile(fullgraph=True)`, where a C++ compiler is there; where PyTorch refuses to compile theirs
+whole, it is compiled in parts. The aim is at most 1.02.
 
 `--amp` runs the losses in bfloat16 by autocast; `--cuda-graphs` records forward and backward of the loss
 in a CUDA graph. With `--device cuda`, GPT-2 is measured besides in tokens per second, next to that of

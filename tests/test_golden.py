@@ -24,6 +24,12 @@ def test_code(name: str, target: str, level: int, golden: Golden) -> None:
     golden(example(name).compile(target, level=level), suffix=".py")
 
 
+@pytest.mark.parametrize("name", ["xor_learned", "cubic", "mlp_2_3_2", "digits"])
+def test_fast_code(name: str, golden: Golden) -> None:
+    """-O2."""
+    golden(example(name).compile(level=2), suffix=".py")
+
+
 @pytest.mark.parametrize("target", ["numpy", "torch"])
 def test_code_in_float64(target: str, golden: Golden) -> None:
     golden(example("perceptron").compile(target, dtype="float64"), suffix=".py")
@@ -45,14 +51,14 @@ def test_no_golden_file_is_left_over(leftover_golden: list[Path]) -> None:
 
 def test_golden_code_is_formatted_and_clean() -> None:
     """With ruff's own defaults: 88 columns, and the rules it has on unless told otherwise."""
-    files = [str(GOLDEN / "code"), str(GOLDEN / "code_in_float64")]
+    files = [str(GOLDEN / folder) for folder in ("code", "code_in_float64", "fast_code")]
     for command in (["check"], ["format", "--check"]):
         ruff = [sys.executable, "-m", "ruff", *command, "--isolated", "--no-cache", *files]
         done = subprocess.run(ruff, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("folder", ["code", "code_in_float64"])
+@pytest.mark.parametrize("folder", ["code", "code_in_float64", "fast_code"])
 def test_golden_code_is_narrow(folder: str) -> None:
     """Also where the formatter does not look: docstrings and comments."""
     wide = [

@@ -393,14 +393,3 @@ def test_a_wrong_gradient_in_float32_alone_is_no_kink(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(NumpyModule, "quantities", wrong)
     assert statuses(net(NEARLY).verify())["gradient", "numpy -O0 float32"] == "DIFFERS"
-
-
-def test_a_wrong_class_of_outputs_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    from flowgraph.emit import numpy as emit_numpy
-
-    real = emit_numpy.emit_numpy
-    monkeypatch.setattr(
-        "flowgraph.emit.emit_numpy", lambda *a: real(*a).replace("np.array(f)", "np.array(f) + 1e-6")
-    )
-    found = net().verify(dtypes=("float64",))
-    assert {(r.quantity, r.engine) for r in found.disagreements} == {("outputs", "numpy -O2")}

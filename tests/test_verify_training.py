@@ -299,3 +299,14 @@ def test_what_float32_cannot_hold_is_no_difference() -> None:
     text = "input x\nparam w = 2.0\nparam v = 1.0\nloss w * x + 0 * v\ntrain adam(lr=0.1, eps=1e-60)\n"
     found = net(text=text).verify()
     assert found.ok, found.table()
+
+
+def test_a_wrong_class_of_outputs_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    from flowgraph.emit import numpy as emit_numpy
+
+    real = emit_numpy.emit_numpy
+    monkeypatch.setattr(
+        "flowgraph.emit.emit_numpy", lambda *a: real(*a).replace("np.array(f)", "np.array(f) + 1e-6")
+    )
+    found = net().verify(dtypes=("float64",))
+    assert {(r.quantity, r.engine) for r in found.disagreements} == {("outputs", "numpy -O2")}

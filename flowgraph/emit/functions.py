@@ -70,7 +70,11 @@ class Functions:
         graph = graph or self.graph
         made = kind(graph, self.target, self.header.level, namer, self.helpers, renamed=self.header.renamed)
         body = made.begin(self.rounds)
-        body.variables.update({n: self.tables.constant(self.graph[n], v) for n, v in self.constants.items()})
+        arrays = [node for node in graph if node.op.name == "const" and node.type.shape]
+        for constant, variable in self.constants.items():
+            held = self.graph[constant]
+            same = [node.name for node in arrays if node.op == held.op]  # in another graph, by another name
+            body.variables |= dict.fromkeys(same, self.tables.constant(held, variable))
         return body
 
     def function(

@@ -71,6 +71,11 @@ def _lines(prefix: str, value: ast.expr, depth: int) -> list[str]:
     indent = INDENT * depth
     if len(indent) + len(prefix) + len(flat) <= WIDTH and not _one_each(value):
         return [indent + prefix + flat]
+    if prefix and _stands_alone(value, len(indent) + len(prefix)):
+        return [f"{indent}{prefix}(", f"{indent}{INDENT}{flat}", f"{indent})"]
+    if isinstance(value, ast.Subscript):
+        head = text(value.value)
+        return [f"{indent}{prefix}{head}[", f"{indent}{INDENT}{flat[len(head) + 1 : -1]}", f"{indent}]"]
     bracket = _bracketed(value)
     if bracket is not None:
         return _explode(indent + prefix, bracket, value, depth, "")
@@ -84,6 +89,13 @@ def _lines(prefix: str, value: ast.expr, depth: int) -> list[str]:
         body = [inner + flat] if len(inner) + len(flat) <= WIDTH else [inner + t for t in terms]
         return [f"{indent}{prefix}(", *body, f"{indent})"]
     return [indent + prefix + flat]
+
+
+def _stands_alone(value: ast.expr, before: int) -> bool:
+    """Whether a value goes to a line of its own: a name, or a call for whose opening there is no room."""
+    if isinstance(value, ast.Name | ast.Attribute):
+        return True
+    return isinstance(value, ast.Call) and before + len(text(value.func)) + 1 > WIDTH
 
 
 def _of_two_terms(start: str, terms: list[str], value: ast.BinOp, depth: int) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from ...graph import Node
 from ...ops import OPS
@@ -120,7 +120,13 @@ class PlannedBody(NumpyBody):
     def _value_of_loss(self) -> None:
         """The number that is returned, where it is asked for."""
         total = sum_of([self._as_number(n) for n in self.losses])
+        rest: list[ast.expr] = []
+        while not source.fits(f"{self.value} = ", total, self.depth) and _is_sum(total):
+            rest.insert(0, total.right)
+            total = total.left
         self.lines += source.assign(self.value, total, depth=self.depth)
+        for term in rest:
+            self.lines += source.augment(self.value, term, depth=self.depth)
 
     def _known(self) -> dict[str, ast.expr]:
         return {**{n: name(t) for n, t in self.titles.items()}, **self.variables}
@@ -372,3 +378,7 @@ class PlannedBody(NumpyBody):
                 self.setup += source.expression(copied, depth=self.setup_depth)
             else:
                 self._statements([copied])
+
+
+def _is_sum(value: ast.expr) -> TypeGuard[ast.BinOp]:
+    return isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add)

@@ -12,7 +12,7 @@ from ...naming import CODE_NAMES, Namer
 from .. import source
 from ..modes import Modes
 from ..module import arguments, doc_lines
-from ..template import attribute, call
+from ..template import attribute, call, name
 from .methods import Written, guarded, plan, plan_for
 
 LOCALS = ("sizes", "begin", "compute", "batch", "value")
@@ -26,7 +26,7 @@ def write_forward(graph: Graph, modes: Modes, made: Written, real: str) -> list[
     doc = f"Returns {arguments(graph, graph.results_of('output'))}, by a copy of params."
     given = [*made.inputs, *rng]
     take = [
-        f"        {local['compute']} = self._plan_for({', '.join(made.inputs)})",
+        *source.assign(local["compute"], call("self._plan_for", *map(name, made.inputs)), depth=2),
         *guarded(made, [f"        return {local['compute']}({', '.join(given)})"]),
     ]
     methods = [

@@ -75,7 +75,7 @@ class Storage:
         """The function."""
         made = _Views(self)
         entries = ast.Dict([ast.Constant(k) for k in made.found], list(made.found.values()))
-        doc = '    """The parameters, or what there is for each of them, by name: views of one array."""'
+        doc = '    """What there is for each parameter, by name: views of one array."""'
         lines = [*source.signature(self.views, ["flat"]), doc, *made.lines]
         if not made.tables and list(made.found) == list(self.named):
             return [*lines, *source.returns(entries)]

@@ -14,7 +14,7 @@ from .. import source
 from ..modes import Modes
 from ..module import Header
 from ..schedule import rate_lines
-from ..template import attribute, call
+from ..template import attribute, call, name
 from ..trainer import PlainTrainer, unpack_lines
 from .methods import Written, guarded, plan, plan_for
 from .updates import Lowered, goes_in_blocks, lowered
@@ -171,13 +171,12 @@ class PlannedTrainer(PlainTrainer):
 
     def planned_step(self, convert: Sequence[str]) -> list[str]:
         v = self.local
-        given = ", ".join(self.inputs)
         rng = ["        rng = np.random.default_rng([self._seed, self._t, 1])"] if self.modes.draws else []
         wanted = "loss, rng" if self.modes.draws else "loss"
         take = guarded(
             self.made,
             [
-                f"        {v['begin']}({given})",
+                *self._call("", v["begin"], 2),
                 *rng,
                 f"        {v['value']} = {v['compute']}({wanted})",
             ],
@@ -186,7 +185,7 @@ class PlannedTrainer(PlainTrainer):
             *source.signature("step", ["self", *self.inputs, "loss=True"], depth=1),
             '        """Take one step; return the loss before it, or None with loss=False."""',
             *convert,
-            f"        {v['begin']}, {v['compute']} = self._plan_for({given})",
+            *self._call(f"{v['begin']}, {v['compute']} = ", "self._plan_for", 2, inside=False),
             *take,
             "        self._update()",
             f"        return {v['value']}",
@@ -196,7 +195,6 @@ class PlannedTrainer(PlainTrainer):
         v = self.local
         plain = self.run(convert)
         start = next(i for i, line in enumerate(plain) if line.endswith(f"{v['losses']} = []"))
-        given = ", ".join(self.inputs)
         lines = [*plain[:start], f"        {v['losses']} = []"]
         if self.inputs:
             whole = f"{v['per_epoch']} == 1  # then the order of the rows is no matter"
@@ -212,16 +210,15 @@ class PlannedTrainer(PlainTrainer):
                 f"                    {v['batches']} = self._batches({v['epoch']}, {v['n']})",
                 f"                {v['rows']} = ... if {v['whole']} else {v['batches']}[{v['k']}]",
             ]
-            parts = ", ".join(f"{i}[{v['rows']}]" for i in self.inputs)
             pair = f"{v['begin']}, {v['compute']}"
             loop += [
-                f"                {v['part']} = {parts}{',' * (len(self.inputs) == 1)}",
+                *self._part(4),
                 f"                {pair} = self._plan_for(*{v['part']})",
                 f"                {v['begin']}(*{v['part']})",
             ]
         else:
-            lines.append(f"        {v['begin']}, {v['compute']} = self._plan_for({given})")
-            lines.append(f"        {v['begin']}({given})")
+            lines.append(f"        {v['begin']}, {v['compute']} = self._plan_for()")
+            lines.append(f"        {v['begin']}()")
         if self.modes.draws:
             loop.append("            rng = np.random.default_rng([self._seed, self._t, 1])")
         wanted = f"log > 0 and {v['i']} % log == 0"
@@ -233,3 +230,31 @@ class PlannedTrainer(PlainTrainer):
             f"                {v['losses']}.append({v['value']})",
         ]
         return [*lines, *guarded(self.made, loop), f"        return np.array({v['losses']})"]
+
+    def _call(self, prefix: str, title: str, depth: int, *, inside: bool = True) -> list[str]:
+        """A call with the inputs, as lines. inside: whether `guarded` will move them to the right."""
+        made = call(title, *(name(i) for i in self.inputs))
+        return self._moved(prefix, made, depth, inside)
+
+    def _part(self, depth: int) -> list[str]:
+        """The rows of a batch, of every input."""
+        rows: list[ast.expr] = [
+            ast.Subscript(name(i), name(self.local["rows"]), ast.Load()) for i in self.inputs
+        ]
+        prefix, made = f"{self.local['part']} = ", ast.Tuple(rows, ast.Load())
+        bare = prefix + source.text(made).removeprefix("(").removesuffix(")")
+        room = source.WIDTH - len(source.INDENT) * (depth + self.made.overflows)
+        if len(rows) > 1 and len(bare) <= room:
+            return [source.INDENT * depth + bare]
+        return self._moved(prefix, made, depth, True)
+
+    def _moved(self, prefix: str, value: ast.expr, depth: int, inside: bool) -> list[str]:
+        """A statement laid out for where it will stand, and put where it is still."""
+        by = int(inside and self.made.overflows)
+        target = prefix.removesuffix(" = ")
+        lines = (
+            source.assign(target, value, depth=depth + by)
+            if prefix
+            else source.expression(value, depth=depth + by)
+        )
+        return [line[len(source.INDENT) * by :] for line in lines]
