@@ -43,7 +43,10 @@ def peak_measured(diagram, arrays) -> int:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("train", ["sgd(lr=0.1)", "sgd(lr=0.1, momentum=0.9)", "adam()", "rmsprop(), clip=1.0"])
+TRAINS = ["sgd(lr=0.1)", "sgd(lr=0.1, momentum=0.9)", "adam()", "rmsprop(), clip=1.0"]
+
+
+@pytest.mark.parametrize("train", TRAINS)
 def test_the_peak_is_what_a_trainer_holds(train):
     diagram = loads(WIDE.format(train=train))
     rng = np.random.default_rng(0)
