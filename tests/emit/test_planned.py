@@ -51,7 +51,8 @@ def test_examples_are_trained_alike(name: str) -> None:
     """As they say themselves; and one step of a gradient each, of which the gradient is seen."""
     alike(small(name), counts=(5, 5, 4, 5), **DOUBTFUL)
     plain = [emitted(small(name), level, plain=True) for level in (2, 1)]
-    assert_trains_alike(plain[0], plain[1], small(name), counts=(5,), lr=1.0)
+    tolerance = 1e-9 if name in LARGE else 1e-12  # long steps through many layers magnify rounding
+    assert_trains_alike(plain[0], plain[1], small(name), counts=(5,), lr=1.0, tolerance=tolerance)
 
 
 def test_random_programs_are_trained_alike() -> None:
