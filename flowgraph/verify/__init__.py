@@ -183,8 +183,6 @@ class _Verifier:
                 text = compile("numpy", level=level, dtype=dtype, extras=extras)
                 found.append(NumpyModule(self.batched, text, level, dtype))
             for level in levels if has_torch else ():
-                if level > 1:  # of PyTorch's code there are two levels: further ones are the second
-                    continue
                 try:
                     text = compile("torch", level=level, dtype=dtype, extras=("vjp",) if derived else ())
                 except FlowError as error:
