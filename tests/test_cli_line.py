@@ -80,7 +80,7 @@ def test_version_and_help(capsys: Capture) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["chekc"], ["check"], ["compile", "a", "b"], ["compile", XOR, "-O2"], ["run", XOR, "--rows", "-1"]],
+    [[], ["chekc"], ["check"], ["compile", "a", "b"], ["compile", XOR, "-O3"], ["run", XOR, "--rows", "-1"]],
 )
 def test_wrong_command_lines(arguments: list[str], capsys: Capture) -> None:
     assert main(arguments) == 2

@@ -73,7 +73,7 @@ def _lines(prefix: str, value: ast.expr, depth: int) -> list[str]:
         return [indent + prefix + flat]
     if prefix and _stands_alone(value, len(indent) + len(prefix)):
         return [f"{indent}{prefix}(", f"{indent}{INDENT}{flat}", f"{indent})"]
-    if isinstance(value, ast.Subscript):
+    if isinstance(value, ast.Subscript) and isinstance(value.value, (ast.Name, ast.Attribute)):
         head = text(value.value)
         return [f"{indent}{prefix}{head}[", f"{indent}{INDENT}{flat[len(head) + 1 : -1]}", f"{indent}]"]
     bracket = _bracketed(value)

@@ -16,7 +16,7 @@ import pytest
 from flowgraph.draw.theme import DARK
 
 ROOT = Path(__file__).resolve().parents[2]
-LARGEST = 80_000
+LARGEST = 120_000
 """Bytes of a picture: a page of them should load at once."""
 
 pytest.importorskip("pygraphviz", reason="Graphviz comes with the extra `draw`")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,10 @@ def test_long_sums_stand_one_term_a_line() -> None:
 def test_comment_goes_above_where_the_line_is_full() -> None:
     value = parse("f(" + "a" * 70 + ")")
     assert source.assign("x", value, note="(N, 3)")[0] == "    # (N, 3)"
+
+
+def test_a_long_subscript_of_a_sum_keeps_its_parentheses() -> None:
+    terms = " + ".join(f"weight_{i} * circle_{i}" for i in range(6))
+    value = parse(f"({terms})[:, None]")
+    text = textwrap.dedent("\n".join(source.assign("x", value)))
+    assert ast.dump(ast.parse(text).body[0].value) == ast.dump(value)

@@ -330,7 +330,7 @@ def softmax(x, axis=-1):
 
 
 def add_at(values, indices, size):
-    """Add each row of values to the row that its index names: entry by entry, which is faster."""
+    """Add rows of values to the rows that indices name; entry by entry is faster."""
     total = np.zeros((size, *values.shape[indices.ndim :]), values.dtype)
     width = values.size // max(indices.size, 1)
     places = np.reshape(indices, (-1, 1)) * width + np.arange(width)
