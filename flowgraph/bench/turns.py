@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -73,6 +74,7 @@ class Worker:
 
     def close(self) -> None:
         """End the process; may be called twice."""
+        self._hold(False)
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None
             with suppress(BrokenPipeError):
@@ -87,12 +89,24 @@ class Worker:
     def _ask(self, **request: Any) -> dict[str, Any]:
         self.wait()
         assert self._process.stdin is not None
+        self._hold(False)
         try:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             raise Failed(self._end()) from None
-        return self._read()
+        answer = self._read()
+        self._hold(True)
+        return answer
+
+    def _hold(self, still: bool) -> None:
+        """Stop the process, or let it go on: threads that wait for work by spinning take the others' time.
+
+        Where processes cannot be stopped, they go on.
+        """
+        if hasattr(signal, "SIGSTOP"):
+            with suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGSTOP if still else signal.SIGCONT)
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
