@@ -7,7 +7,8 @@ views of them are made among the lines of the setup.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from ...graph import Node
@@ -61,6 +62,8 @@ class PlannedBody(NumpyBody):
         self.titles: dict[str, str] = {}
         self._bound: set[str] = set()
         self._products = Products(self)
+        self._titled: dict[str, ast.expr] = {}
+        self._results = {r.node for r in self.graph.results}
         self._chain: Run | None = None
         self.parts: list[str] = []
         self.functions: dict[str, str] = {}
@@ -87,6 +90,7 @@ class PlannedBody(NumpyBody):
             if isinstance(self.plan_.homes[node.name], Home):
                 title = node.hint or suggestion(self.graph, node, self._known())
                 self.titles[node.name] = self.namer.variable(title)
+                self._titled[node.name] = name(self.titles[node.name])
         for room in self.plan_.rooms:
             make_room(self, room)
             self._bound.update(t.name for t in room.tenants)
@@ -128,8 +132,8 @@ class PlannedBody(NumpyBody):
         for term in rest:
             self.lines += source.augment(self.value, term, depth=self.depth)
 
-    def _known(self) -> dict[str, ast.expr]:
-        return {**{n: name(t) for n, t in self.titles.items()}, **self.variables}
+    def _known(self) -> Mapping[str, ast.expr]:
+        return ChainMap(self.variables, self._titled)
 
     def bind(self, title: str, value: ast.expr, note: str = "") -> None:
         self.setup += source.assign(title, value, depth=self.setup_depth, note=note)
@@ -198,7 +202,7 @@ class PlannedBody(NumpyBody):
         value = self._expression(node) if node.op.name != "identity" else self.take(home.of)
         shown = all(isinstance(self.plan_.homes[u], View) or self._needs_no_copy(u, node.name) for u in users)
         room = SHORT if len(users) > 1 else LONG
-        brief = shown and node.name not in self._wanted() and len(source.text(value)) <= room
+        brief = shown and node.name not in self._results and len(source.text(value)) <= room
         if brief or node.op.name == "identity" or self._is_idle(node.name):
             self.variables[node.name] = (
                 value  # nothing computes with it: views of it are views of its operand
@@ -211,9 +215,6 @@ class PlannedBody(NumpyBody):
             self._within(phase, lambda: self._assign_here(title, value, phase, node))
         self.variables[node.name] = name(title)
 
-    def _wanted(self) -> set[str]:
-        return {r.node for r in self.graph.results}
-
     def _needs_no_copy(self, user: str, operand: str) -> bool:
         home = self.plan_.homes[user]
         joins = isinstance(home, Home) and (home.copied or isinstance(self.graph[user].op, Join))
@@ -222,7 +223,7 @@ class PlannedBody(NumpyBody):
     def _is_idle(self, view: str) -> bool:
         """Whether nothing reads a view: what it shows is computed where it would be copied to."""
         homes = self.plan_.homes
-        return view not in self._wanted() and all(
+        return view not in self._results and all(
             self._is_idle(u) if isinstance(homes[u], View) else self._needs_no_copy(u, view)
             for u in self.plan_.users[view]
         )
@@ -242,7 +243,7 @@ class PlannedBody(NumpyBody):
 
     def _anew(self, node: Node, phase: Phase) -> None:
         """A value for which a new array is made each time."""
-        before = {*self._names()}
+        before = {*self._names()} if phase == Phase.BEGIN else set()
         Body._write(self, node, 2)
         if phase == Phase.BEGIN:
             self.outer |= dict.fromkeys(n for n in self._names() if n not in before)

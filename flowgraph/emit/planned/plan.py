@@ -109,6 +109,9 @@ class _Planner:
         self.placed = set(gradients)
         if self.options.within:
             self._within()
+        self.hosts = {home.within for home in self.homes.values() if isinstance(home, Home)}
+        asked = (i for i, node in enumerate(self.order) if self.phase[node.name] == Phase.LOSS)
+        self.end_of_loss = max(asked, default=0)
         tenants = self._tenants()
         rooms = share(list(tenants.values()), self.nominal, reuse=self.options.reuse)
         return Plan(
@@ -311,7 +314,7 @@ class _Planner:
     def _reads_at(self, user: str) -> int:
         """The place at which a node reads its operands: numbers are worked out where the loss is."""
         if isinstance(self.homes[user], Number):
-            return max(i for i, node in enumerate(self.order) if self.phase[node.name] == Phase.LOSS)
+            return self.end_of_loss
         return self.place[user]
 
     def _owners(self, node: Node, known: Mapping[str, Sequence[str]]) -> Sequence[str]:
@@ -353,9 +356,7 @@ class _Planner:
 
     def _heir(self, owner: str, last: Mapping[str, int]) -> str:
         """An operand that is not needed after this value, which may be written in its place."""
-        if owner not in self.in_place or any(
-            isinstance(h, Home) and h.within == owner for h in self.homes.values()
-        ):
+        if owner not in self.in_place or owner in self.hosts:
             return ""
         node = self.graph[owner]
         for operand in node.operands:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from functools import cached_property
+from itertools import accumulate, product
 from typing import Any
 
 import numpy as np
@@ -60,10 +61,14 @@ class Storage:
     def _size(self, param: str) -> int:
         return int(np.prod(self._shape(param), dtype=int))
 
+    @cached_property
+    def _starts(self) -> dict[str, int]:
+        ends = accumulate((self._size(p) for p in self.params), initial=0)
+        return dict(zip(self.params, ends, strict=False))
+
     def place(self, param: str, holder: str) -> ast.expr:
         """A parameter as a view of the array with this name."""
-        before = self.params[: self.params.index(param)]
-        start = sum(self._size(p) for p in before)
+        start = self._starts[param]
         shape = self._shape(param)
         if not shape:
             return ast.parse(f"{holder}[{start}, ...]", mode="eval").body
