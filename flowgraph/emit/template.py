@@ -119,14 +119,15 @@ def _axes(axes: Any) -> Any:
 
 
 @cache
-def _parsed(form: str) -> ast.expr:
+def parsed(form: str) -> ast.expr:
+    """A form's tree, which all who ask for it share: it must not be changed."""
     return ast.parse(form, mode="eval").body
 
 
 @cache
 def repeated_operands(form: str) -> frozenset[str]:
     """Names that a form mentions more than once: what they stand for must be a variable."""
-    seen: list[str] = [n.id for n in ast.walk(_parsed(form)) if isinstance(n, ast.Name)]
+    seen: list[str] = [n.id for n in ast.walk(parsed(form)) if isinstance(n, ast.Name)]
     return frozenset(n for n in seen if seen.count(n) > 1)
 
 
@@ -135,7 +136,7 @@ def array_operands(form: str) -> frozenset[str]:
     """Names that stand in a form where no bare number may: passed to a function of PyTorch's, or with a
     method called on them."""
     found: set[str] = set()
-    for node in ast.walk(_parsed(form)):
+    for node in ast.walk(parsed(form)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             found.add(node.value.id)
         if not isinstance(node, ast.Call):
@@ -169,7 +170,7 @@ def instantiate(
         assert isinstance(made.func, ast.Name)
         made.func.id = renamed.get(made.func.id, made.func.id)
         return made
-    return _Fill(bound, attrs, module, real, sizes).visit(_parsed(form))
+    return _Fill(bound, attrs, module, real, sizes).visit(parsed(form))
 
 
 def instantiate_form(
@@ -182,7 +183,7 @@ def instantiate_form(
 
     if not isinstance(form, str):
         return _helper_call(form, bound, attrs, module, sizes)
-    return _Fill(bound, attrs, module, real, sizes).visit(_parsed(form))
+    return _Fill(bound, attrs, module, real, sizes).visit(parsed(form))
 
 
 def _helper_call(

@@ -6,14 +6,13 @@ rows, and arrays of that shape in rooms of their own: pieces of these can be com
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...graph import Node
 from ...ops.shape import product
 from ...types import Dim
-from ..template import name
+from ..template import name, parsed
 from .homes import Home, Number, Plan, View
 from .kernels import kernel
 from .phases import Phase
@@ -97,7 +96,7 @@ def _is_link(plan: Plan, node: Node, nominal: Mapping[str, int]) -> bool:
     form = node.op.form("numpy", types)
     if not isinstance(form, str) or node.op.into_form(types):
         return False
-    made = kernel(ast.parse(form, mode="eval").body, name("out"))
+    made = kernel(parsed(form), name("out"))
     return made is not None and made.in_place and all(_is_read(plan, o, node) for o in node.operands)
 
 

@@ -21,7 +21,7 @@ from ...ops.scan import Scan
 from ...ops.shape import Rearrangement, product
 from ...passes.simulate import holds
 from ...types import Dim, TensorType
-from ..template import name
+from ..template import name, parsed
 from .homes import ALL, Fresh, Given, Home, Number, Options, Plan, Steps, View
 from .kernels import kernel
 from .phases import Phase, ordered, phases
@@ -197,7 +197,7 @@ class _Planner:
 
     def _form(self, node: Node) -> ast.expr | None:
         form = node.op.form("numpy", [self.graph[o].type for o in node.operands])
-        return ast.parse(form, mode="eval").body if isinstance(form, str) else None
+        return parsed(form) if isinstance(form, str) else None
 
     def _into(self, node: Node) -> tuple[str, ...]:
         return node.op.into_form([self.graph[o].type for o in node.operands])
